@@ -57,6 +57,7 @@ for verb in VERBS:
         (["data", "convret"], "did you mean convert?"),
         (["compare", "--claim", "eqal", "--truth", "a"], "did you mean equal?"),
         (["check", "x", "--grups=folder"], "did you mean --groups?"),
+        (["demo", "--out", "x"], "the folder stands without an option: liftgate demo DIR"),
         (["size", "difference", "0.9", "0.95", "--to"], "liftgate size difference --help"),
         (["data", "convert"], "liftgate data convert --help"),
         ([], "liftgate --help"),

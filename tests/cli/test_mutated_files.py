@@ -19,7 +19,9 @@ PIECES = WORDS.split(" ")
 PIECES += ['""', '{"a":1}', '"\\ud800"', "'", '"', " ", "9" * 30, "x" * 5000, "&a [*a]", "!!python/name:os.system x"]
 PIECES += ["\0", "\u202e", "2024-13-99", "<!DOCTYPE x>", "[" * 3000 + "]" * 3000, '{"a":' * 3000]
 
-DATA_YAML = "train: images/train\nval: images/val\nnames: [cat, dog]\nnc: 2\nkpt_shape: [2, 3]\nflip_idx: [1, 0]\n"
+DATA_YAML = "train: images/train\nval: images/val\nnames: [cat, dog]\nnc: 2\n"
+POSE_YAML = f"{DATA_YAML}kpt_shape: [2, 3]\nflip_idx: [1, 0]\nkpt_oks_sigmas: [0.05, 0.05]\nkpt_names: [n, tail]\n"
+POSES = "0 .5 .5 .5 .5 .4 .4 2 .6 .6 1\n"
 ROW = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}
 IMAGE = {"id": 1, "file_name": "a.png", "width": 64, "height": 48}
 COCO = json.dumps({"images": [IMAGE], "categories": [{"id": 1, "name": "cat"}], "annotations": [ROW]})
@@ -32,7 +34,11 @@ CVAT = (
 )
 ARGS = "epochs: 10\nlr0: 0.01\noptimizer: SGD\nmosaic: 1.0\npatience: 5\ndata: data.yaml\nbatch: 16\n"
 CURVE = "epoch,metrics/mAP50(B),metrics/mAP50-95(B)\n1,0.1,0.05\n2,0.2,0.1\n3,0.3,0.15\n"
-RULES = "rename: {cat: dog}\ndrop: [x]\nkeep: [dog]\ndatasets: {y: {rename: {a: b}, keypoints: [n], groups: folder}}\n"
+RULES = (
+    "rename: {cat: dog}\ndrop: [x]\nkeep: [dog]\n"
+    "datasets: {pose: {rename: {a: b}, keypoints: [n, tail], groups: '(?P<group>[^/]+)$'}, "
+    "more: {keypoints: {n: n, tail: tail}}}\n"
+)
 MAPPING = (
     'send: {as: multipart, field: image}\nboxes: p.*.b\nscores: p.*.s\nclasses: p.*.c\nnames: {a: cat, "7": null}\n'
 )
@@ -41,11 +47,12 @@ STUDY = (
     "arms: {a: [{weights: w.yaml, data: d, recipe: {epochs: 1}}]}\n"
     "gates: {g: {arm: a, on: d.val, claims: [{metric: mAP50, at_least: 0.1}]}}\nflow: [check, train, g]\n"
 )
-LABELS = "0 .5 .5 .5 .5\n1 .2 .2 .1 .1\n0 .1 .1 .3 .1 .3 .3\n"
+LABELS = "0 .5 .5 .5 .5\n1 .2 .2 .1 .1\n"
+OUTLINES = "0 .1 .1 .3 .1 .3 .3\n1 .5 .5 .7 .5 .7 .7 .5 .7\n"
 SPLIT = "image,split,group\nimages/train/a.png,train,a\nimages/val/b.png,val,b\n"
 GROUPS = "image,group\nimages/train/a.png,one\nimages/val/b.png,two\n"
 SETTINGS = json.dumps({"images": [1], "category_numbering": "category ids", "imgsz": 640, "conf": 0.1, "max_det": 300})
-LOG = '{"image": "train/a.png", "detections": [{"class": "cat", "score": 0.5, "box": [1, 1, 5, 5]}]}\n{"image": "b"}\n'
+LOG = '{"image": "train/a.png", "detections": [{"class": "cat", "score": 0.5, "bbox": [1, 1, 5, 5]}]}\n{"image": "b"}\n'
 ASK = [
     "--truth",
     "truth.json",
@@ -60,13 +67,18 @@ ASK = [
 ]
 CASES: dict[str, tuple[str, str, list[str]]] = {
     "data.yaml": (DATA_YAML, "y/data.yaml", ["check", "y/data.yaml"]),
+    "data.yaml of poses": (POSE_YAML, "pose/data.yaml", ["check", "pose/data.yaml"]),
     "COCO": (COCO, "c.json", ["check", "c.json"]),
     "results": (RESULTS, "p.json", ["evaluate", "--truth", "truth.json", "--predictions", "p.json"]),
     "VOC": (VOC, "voc/Annotations/a.xml", ["check", "voc"]),
     "CVAT": (CVAT, "annotations.xml", ["check", "annotations.xml"]),
     "args.yaml": (ARGS, "run/args.yaml", ["doctor", "run"]),
     "results.csv": (CURVE, "run/results.csv", ["doctor", "run"]),
-    "merge rules": (RULES, "r.yaml", ["data", "merge", "y/data.yaml", "truth.json", "--rules", "r.yaml", "--plan"]),
+    "merge rules": (
+        RULES,
+        "r.yaml",
+        ["data", "merge", "pose/data.yaml", "more/data.yaml", "--rules", "r.yaml", "--plan"],
+    ),
     "API mapping": (
         MAPPING,
         "m.yaml",
@@ -74,6 +86,8 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
     ),
     "study": (STUDY, "s.yaml", ["plan", "s.yaml"]),
     "YOLO labels": (LABELS, "y/labels/train/a.txt", ["check", "y/data.yaml"]),
+    "YOLO outlines": (OUTLINES, "y/labels/train/a.txt", ["check", "y/data.yaml"]),
+    "rows of poses": (POSES, "pose/labels/train/a.txt", ["check", "pose/data.yaml"]),
     "split CSV": (SPLIT, "split.csv", ["data", "stats", "y/data.yaml", "--split", "split.csv"]),
     "groups CSV": (GROUPS, "g.csv", ["data", "stats", "y/data.yaml", "--groups", "g.csv"]),
     "settings": (SETTINGS, "q.settings.json", ["evaluate", "--truth", "truth.json", "--predictions", "q.json"]),
@@ -108,6 +122,9 @@ def mutated(text: str, rng: random.Random) -> str:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     yolo_folder(tmp_path / "y", {"train/a.png": "0 .5 .5 .5 .5\n", "val/b.png": "1 .5 .5 .5 .5\n"})
+    for name in ("pose", "more"):
+        yolo_folder(tmp_path / name, {"train/a.png": POSES, "val/b.png": POSES})
+        (tmp_path / name / "data.yaml").write_text(POSE_YAML)
     for folder in (tmp_path, tmp_path / "voc" / "JPEGImages"):
         picture(folder / "a.png", (64, 48))
     (tmp_path / "voc" / "Annotations").mkdir()
@@ -132,8 +149,10 @@ def test_a_mutated_file_ends_in_a_result_or_one_message(
     text, file, command = CASES[case]
     rng = random.Random(case)
     (place / file).write_text(text)
-    main(command)  # which compiles what is not compiled yet
-    capsys.readouterr()
+    code = main(command)  # which compiles what is not compiled yet
+    shown = capsys.readouterr()
+    assert code == UNCHANGED.get(case, 0), shown.err[-300:]
+    assert case in UNCHANGED or "error" not in shown.err, shown.err[-300:]
     for _ in range(MUTATIONS):
         changed = mutated(text, rng)
         (place / file).write_bytes(changed.encode("utf-8", "surrogatepass"))
@@ -153,3 +172,5 @@ MUTATIONS = int(os.environ.get("LIFTGATE_MUTATIONS", "30"))
 """For each kind of file"""
 EXPECTED: dict[str, tuple[int, ...]] = {"API mapping": (1, 2)}
 """Exit codes, where nobody answers at the address"""
+UNCHANGED = {"API mapping": 1}
+"""Exit codes of files that were not changed, where it is another than 0"""

@@ -6,13 +6,22 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from data.production_log.rows import write
+from deploy.colours import GROUPS, ULTRALYTICS, write_detector, write_images
 from liftgate.cli import main
+from liftgate.data.production_log.records import LoggedBox, LoggedImage
+from liftgate.deploy.shadow.frames import frame_name
+from liftgate.deploy.shadow.pairs import Pair, PairStore, match
+from liftgate.deploy.shadow.request import ShadowRequest, ShadowState, create_test, write_state
+from liftgate.live.page import render_page
+from liftgate.live.read import places, read_board
 from liftgate.testing.data import picture
 
 NAME = "cat\nFORGED one\r\x1b[2J\u202egpj\u2066\x9b31m\u2028FORGED two"
@@ -110,7 +119,7 @@ def test_a_study_and_its_report_print_no_hidden_name(
     study = write_study(question=f"Does it help {NAME}?")
     scenes = study.parent / "scenes" / "data.yaml"
     scenes.write_text(yaml.safe_dump(yaml.safe_load(scenes.read_text()) | {"names": [NAME, f"dog{NAME}"]}))
-    for command in (["plan"], ["run"], ["status"], ["report"], ["ledger", "show"]):
+    for command in (["plan"], ["run"], ["status"], ["report"], ["ledger", "show"], ["worth"], ["report", "--months"]):
         main([*command, str(study)])
     shown = capfd.readouterr()
     results = study.parent / "runs" / "colours"
@@ -123,3 +132,83 @@ def test_a_study_and_its_report_print_no_hidden_name(
         assert not FORGED.search(text), text
     for table in (page for page in pages if page.suffix == ".csv"):
         assert not any(FORGED.search(cell) for row in csv.reader(io.StringIO(table.read_text())) for cell in row), table
+
+
+@pytest.fixture
+def production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model, a registry, a log and a shadow test whose classes, cameras and images have such names."""
+    pytest.importorskip("onnxruntime")
+    classes = {index: f"{index} {NAME}" for index in range(3)}
+    data = write_images(tmp_path / "set", 20, n_groups=10)
+    data.write_text(yaml.safe_dump(yaml.safe_load(data.read_text()) | {"names": classes}))
+    for path in [*(tmp_path / "set").rglob("*.png"), *(tmp_path / "set" / "labels").rglob("*.txt")]:
+        path.rename(path.with_name(f"{path.stem}_{NAME}{path.suffix}"))
+    for model, order in (("a", (0, 1, 2)), ("b", (1, 0, 2))):
+        write_detector(
+            tmp_path / f"{model}.onnx", order=order, metadata={**ULTRALYTICS, "names": yaml.safe_dump(classes)}
+        )
+    box = (LoggedBox(classes[0], 0.9, (1.0, 2.0, 30.0, 40.0)),)
+    names = sorted(path.name for path in (tmp_path / "set" / "images" / "test").iterdir())
+    write(tmp_path / "log", [
+        LoggedImage(1.79e9 + 60 * n, f"camera {NAME}", names[n % 20], f"v{NAME}", 128, 128, 3.0 * n, "yellow",
+                    ("too_dark",), box) for n in range(200)
+    ])  # fmt: skip
+    test = create_test(tmp_path / "log", ShadowRequest("v0.1", f"models{NAME}", time.time() - 90_000))
+    store = PairStore(test.folder)
+    frame = (tmp_path / "set" / "images" / "test" / names[0]).read_bytes()
+    (test.folder / "frames").mkdir()
+    (test.folder / "frames" / frame_name(frame)).write_bytes(frame)
+    for n in range(1500):
+        store.add(Pair(60.0 * n, 1.79e9 + 60 * n, f"camera {NAME}", names[n % 20], f"v{NAME}", match(box, ()),
+                       100.0, 128, 128, frame_name(frame), box, ()))  # fmt: skip
+    store.close()
+    write_state(test.folder, ShadowState("crashed", f"exit code 1: {NAME}", 1500, 3, time.time()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIFTGATE_TRACEBACK", "1")
+    return tmp_path
+
+
+TEST_SET = ["set/data.yaml", "--split", "test"]
+REGISTRY = ["--registry", f"models{NAME}"]
+NEWER: list[list[str]] = [
+    ["predict", "a.onnx", *TEST_SET, "--out", "p.json"],
+    ["predict", "b.onnx", *TEST_SET, "--out", "q.json"],
+    ["judge", "p.json", "q.json", "--images", *TEST_SET, "--groups", GROUPS, "--out", "judged"],
+    ["judge", "p.json", "q.json", "--images", *TEST_SET, "--groups", GROUPS, "--plan"],
+    ["evaluate", "--truth", *TEST_SET, "--predictions", "p.json"],
+    ["data", "frames", "set/images/test", "--out", "frames"],
+    ["drift", "log", "--against", *TEST_SET, "--predictions", "p.json", "--images", "set/images/test"],
+    ["drift", "log", "--against", "log", "--since", "2026-09-21"],
+    ["data", "sample", "set/images/test", "--budget", "5", "--out", "next.csv", "--champion", "log"],
+    ["data", "sample", "set/images/test", "--budget", "5", "--out", "map.csv", "--for", "map", "--groups", GROUPS,
+     "--champion", "p.json"],
+    ["shadow", "status", "--log", "log"],
+    ["shadow", "report", "--log", "log", "--out", "shadowed"],
+    ["watch", "gate=set/images/test", "--model", "a.onnx", "--log", "watched", "--once"],
+    ["watch", f"set/images/no{NAME}", "--model", "a.onnx", "--log", "watched", "--once"],
+    ["bench", "a.onnx", "--images", "set/images/test", "--blocks", "5", "--seconds", "0.02", "--truth", *TEST_SET],
+    ["models", "add", "a.onnx", *REGISTRY],
+    ["models", "add", "b.onnx", "--weights-licence", NAME, *REGISTRY],
+    ["models", "promote", "v0", "--override", f"--reason={NAME}", *REGISTRY],
+    ["models", "promote", "v0.1", "--override", f"--reason={NAME}", *REGISTRY],
+    ["models", "show", "v0", *REGISTRY], ["models", "list", *REGISTRY], ["models", "rollback", *REGISTRY],
+    ["models", "promote", f"v9{NAME}", *REGISTRY], ["models", "verify", *REGISTRY],
+    ["serve", f"v9{NAME}", *REGISTRY, "--port", "0"],
+    ["shadow", "start", f"v9{NAME}", *REGISTRY, "--log", "log"],
+]  # fmt: skip
+
+
+def test_no_newer_verb_prints_what_a_name_hides(production: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for command in NEWER:
+        code = main(command)
+        shown = capfd.readouterr()
+        refused = any(f"v9{NAME}" in word or f"no{NAME}" in word for word in command)
+        assert (code == 2) == refused or code in (0, 10, 11), (command, code, shown.err)
+        for text in (shown.out, shown.err):
+            assert not HIDDEN.search(text), (command, text)
+            assert not FORGED.search(text), (command, text)
+    pages = [*production.rglob("*.html"), *production.rglob("*.md")]
+    assert len(pages) >= 3, pages
+    for page in pages:
+        assert not HIDDEN.search(page.read_text(encoding="utf-8")), page
+    assert not HIDDEN.search(render_page(read_board(*places([production]))))

@@ -36,6 +36,21 @@ def test_a_study_that_never_ran_and_one_that_is_finished(
     assert "train.log" in capsys.readouterr().err
 
 
+def test_a_finished_study_whose_ledger_was_deleted_says_what_is_no_longer_known(
+    one_arm: Write, gate: Gate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = one_arm()
+    gate.open()
+    assert main(["run", str(path)]) == 0
+    for file in (path.parent / "runs" / "colours").glob("ledger.sqlite*"):
+        file.unlink()
+    capsys.readouterr()
+    assert main(["status", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "its ledger is gone: verdicts and what trainings cost are not known" in said
+    assert "PASS" not in said and "FAIL" not in said
+
+
 def test_an_empty_folder_has_no_studies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)]) == 0
     said = capsys.readouterr()

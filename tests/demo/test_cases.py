@@ -45,6 +45,8 @@ def test_kill_switch_finds_flip_idx_and_lets_no_control_s_work_pass_for_the_made
     sentence = told["details"]["kill"]["sentence"]
     assert "the gate says PASS, but the control explains it" in sentence
     assert told["details"]["made"]["comparison"]["delta"] < 0
+    page = Path(told["report"]).read_text(encoding="utf-8")
+    assert "“a”: trained on “made” and “real” (each image used twice)." in page and "“b”: trained on “real”" in page
     assert "pose.flip_idx" in streams.err and "by their names it is 1,0" in streams.err
     assert main(["demo", str(tmp_path / "demo"), "--case", "kill-switch", "--json"]) == 0
     assert "running" not in capsys.readouterr().err, "a second time nothing is done again"
@@ -71,5 +73,5 @@ def test_a_busy_machine_is_said(load: float, said: str, monkeypatch: pytest.Monk
 
 def test_the_whole_demo_is_still_refused_without_its_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walkthrough.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="two extras"):
+    with pytest.raises(UsageError, match="the extras demo, train"):
         walkthrough.run_demo(tmp_path / "demo", lambda line: None)

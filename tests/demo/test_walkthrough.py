@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import resources
@@ -44,9 +45,19 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_without_the_train_extra_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = walkthrough.importlib.util.find_spec
     monkeypatch.setattr(walkthrough.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
-    with pytest.raises(UsageError, match="two extras"):
+    with pytest.raises(UsageError, match="the extras demo, train"):
         walkthrough.run_demo(tmp_path / "demo", lambda line: None)
     assert not (tmp_path / "demo").exists()
+
+
+def test_its_children_compute_in_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with walkthrough.one_thread():
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with walkthrough.one_thread():
+        assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize(("low", "estimate", "high", "margin"), [(-0.3, -0.2, -0.1, 0.0), (0.1, 0.2, 0.3, 0.05)])

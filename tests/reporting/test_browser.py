@@ -143,7 +143,9 @@ def test_it_prints_as_a_pdf_of_a_few_pages(browser: Any, page_file: Path) -> Non
     page.goto(page_file.as_uri())
     pdf = page.pdf(format="A4")
     page.emulate_media(media="print")
-    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+    page.set_viewport_size({"width": 703, "height": 1009})  # A4 without its margins
+    foot = page.evaluate("document.querySelector('.first').getBoundingClientRect().bottom")
+    assert foot < 1009, "the answer is on the first sheet"
     wide = "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > t.parentElement.clientWidth + 1)"
     assert page.evaluate(f"{wide}.map(t => t.textContent.slice(0, 60))") == [], "no column is cut off"
     assert pdf.startswith(b"%PDF") and 3 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") <= 30

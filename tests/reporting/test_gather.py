@@ -111,6 +111,9 @@ def test_what_was_deleted_is_named_and_the_rest_is_shown(write_study: Callable[.
     folder = Workspace(load(path)).folder
     for weights in folder.rglob("best.*"):
         weights.unlink()
+    short = next(folder.glob("2*_short-*"))
+    for name in ("run.json", "results/results.csv"):
+        (short / name).unlink()
     for name in ("predictions", "evaluations"):
         for file in (folder / name).iterdir():
             file.unlink()
@@ -119,6 +122,8 @@ def test_what_was_deleted_is_named_and_the_rest_is_shown(write_study: Callable[.
     assert "Missing or not finished" in page
     assert "Dataset scenes cannot be read any more" in page
     assert "The weights of short seed 0 are gone" in page
+    assert "run.json and results/results.csv of short seed 0 are gone" in page
+    assert "run.json and results/results.csv of long" not in page
     assert "The detections of long seed 0 on scenes.test are gone" in page
     assert "The evaluation of long seed 0 on scenes.test image by image is gone" in page
     assert re.search(r'<p class="plain">.*(Yes|No|Not settled)[^<:]*: ', page)

@@ -10,6 +10,7 @@ from pathlib import Path
 import defusedxml.ElementTree as ElementTree
 import pytest
 
+from liftgate.ledger.mistake_records import MistakeRow, MistakesResult
 from liftgate.reporting import latex, number_format, write_paper
 from liftgate.reporting.content import GateContent, ReportContent
 from liftgate.reporting.paper import chart_svg
@@ -32,6 +33,21 @@ def with_class(name: str) -> ReportContent:
         rows = {name: next(iter(arm.evaluation.per_class.values()))}
         arms.append(replace(arm, evaluation=replace(arm.evaluation, per_class=rows)))
     return replace(content, gates=(replace(gate, arms=tuple(arms)),))
+
+
+def test_two_searches_of_one_dataset_leave_a_table_each(tmp_path: Path) -> None:
+    row = MistakeRow("class", "a.png", "a", "red", "blue", (0.0, 0.0, 1.0, 1.0), 0.5)
+    one = MistakesResult(
+        step="1" * 64, dataset="scenes", arm="quick", seed=0, folds=2, n_images=1, n_groups=1, n_labels=1, n_found=1,
+        n_locked=0, flagged={"class": 1}, predictions="", notes=(), file="", truth="", n_ranked=1, rows=(row,),
+    )  # fmt: skip
+    other = replace(one, step="2" * 64, rows=(replace(row, suspicion=0.25),))
+    written = write_paper(ReportContent("labels", "?", mistakes=(one, other)), tmp_path)
+    tables = [path for path in written if path.suffix == ".csv"]
+    assert [rows_of(path)[0]["suspicion"] for path in tables] == ["0.5", "0.25"]
+    assert [path.name for path in write_paper(ReportContent("labels", "?", mistakes=(one,)), tmp_path)][1:] == [
+        "mistakes-scenes-quick.csv"
+    ]
 
 
 def test_every_gate_leaves_tables_and_figures(tmp_path: Path) -> None:

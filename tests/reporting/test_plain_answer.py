@@ -18,7 +18,7 @@ from liftgate.ledger.results import MeasuredAt
 from liftgate.reporting.content import ArmContent, ClaimContent, Contribution, GateContent, ReportContent
 from liftgate.reporting.metric_words import METRIC_WORDS
 from liftgate.reporting.number_format import outward
-from liftgate.reporting.plain_answer import no_answer, plain_answer
+from liftgate.reporting.plain_answer import ONE_GROUP, RANGE, no_answer, plain_answer
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Claim, Gate
 from liftgate.study.vocabulary import METRICS
@@ -78,8 +78,8 @@ def sentence(gate: GateContent, content: ReportContent = CONTENT) -> str:
 
 def test_the_sentence_of_a_pass_is_what_a_manager_would_say() -> None:
     assert sentence(compared(0.0830, 0.1794)) == (
-        "Yes: 8 to 18 more of 100 “sign” objects are found with “tuned” than with “plain” (asked for: at least 1 "
-        "more), on 689 images from 18 separate groups that training never used."
+        "Yes: 8 to 18 more of 100 “sign” objects are found with “tuned” than with “plain” (about 63 against 50; "
+        "asked for: at least 1 more), on 689 images from 18 separate groups that training never used."
     )
 
 
@@ -183,10 +183,23 @@ def test_without_an_interval_the_sentence_speaks_of_these_images_alone() -> None
     assert text.endswith("never used; these images do not show how far that holds elsewhere.")
 
 
-def test_the_point_rule_is_said_to_leave_chance_out() -> None:
+def test_the_point_rule_is_said_to_leave_luck_out() -> None:
     answer = plain_answer(compared(0.02, 0.06, asked(rule="point")), CONTENT)
-    assert answer.sentence.startswith("Yes: by the rule that was agreed, which leaves chance out: ")
-    assert any("chance" in line for line in answer.does_not_say)
+    assert answer.sentence.startswith("Yes: by the rule that was agreed on, which leaves luck out: ")
+    assert any("luck" in line for line in answer.does_not_say)
+
+
+def test_what_a_range_and_a_group_are_is_said_where_the_answer_has_one() -> None:
+    ranged = plain_answer(compared(0.0830, 0.1794), CONTENT)
+    assert "8 to 18 more" in ranged.sentence and ranged.terms == (ONE_GROUP, RANGE)
+    assert RANGE not in plain_answer(compared(0.02, 0.06, asked(rule="point")), CONTENT).terms
+    assert RANGE not in plain_answer(compared(None, None), CONTENT).terms
+
+
+def test_a_claim_under_the_point_rule_names_the_number_that_the_rule_went_by() -> None:
+    gate = claimed("recall", 0.92, 0.71, 0.97, word="PASS", trained=True)
+    text = sentence(replace(gate, gate=replace(gate.gate, rule="point")))
+    assert text.startswith("Yes: about 92 of 100 objects are found with “plain” (asked for: at least 90)")
 
 
 def test_a_contaminated_lockbox_makes_it_yes_with_a_reservation_and_asks_for_new_images() -> None:
@@ -233,22 +246,23 @@ def test_a_pass_that_the_control_explains_says_so_and_what_to_keep() -> None:
     failed = replace(gate, verdict=replace(gate.verdict, word="FAIL"), contributions=(added(-0.09, -0.03),))
     harmed = plain_answer(failed, CONTENT)
     assert harmed.sentence.startswith(
-        "No: the number that was asked for is reached, but what was tried made it worse: 3 to 9 fewer of 100 objects "
-        "are found with “plain” than with “without”"
+        "No: “without”, made without the change that was tried, is better: 3 to 9 fewer of 100 objects are found "
+        "with “plain” than with “without” (about 44 against 50); “plain” alone would be enough: 91 to 97 of 100 "
+        "objects are found, where at least 90 was asked for, on 250 images"
     )
-    assert harmed.next_step.startswith("Do not use “plain”: “without”, without what was tried, does better.")
+    assert harmed.next_step.startswith("Do not use “plain”: “without”, made without the change, does better.")
     unclear = plain_answer(replace(failed, contributions=(added(-0.09, 0.03),)), CONTENT)
-    assert "what was tried is not shown to add anything: between 9 fewer and 3 more" in unclear.sentence
+    assert "the change that was tried is not shown to add anything: between 9 fewer and 3 more" in unclear.sentence
     assert unclear.next_step.startswith("Do not use “plain”: it is not shown to do better than “without”")
     marginal = replace(failed, verdict=replace(gate.verdict, word="MARGINAL"), contributions=(added(-0.01, 0.05),))
-    assert sentence(marginal).startswith("Not settled: whether what was tried adds to it is open: between 1 fewer")
+    assert sentence(marginal).startswith("Not settled: whether the change that was tried adds to it is open: between 1")
 
 
 def test_of_several_controls_the_one_that_does_better_is_named() -> None:
     gate = claimed("recall", 0.94, 0.91, 0.97, word="PASS", trained=True)
     both = (added(-0.02, 0.01, "b"), added(-0.09, -0.03, "v1"))
     text = sentence(replace(gate, verdict=replace(gate.verdict, word="FAIL"), contributions=both))
-    assert "made it worse" in text and "than with “v1”" in text
+    assert "“v1”, made without the change that was tried, is better" in text and "than with “v1”" in text
 
 
 def test_a_control_that_an_older_ledger_does_not_name_is_not_guessed() -> None:
@@ -283,15 +297,18 @@ def test_a_claim_that_could_not_be_measured_is_not_settled() -> None:
 def test_the_recipe_is_not_praised_for_one_training() -> None:
     gate = compared(0.08, 0.18)
     once = replace(gate, arms=tuple(replace(arm, by_seed={0: arm.by_seed[0]}) for arm in gate.arms))
-    assert any("its training was judged once" in line for line in plain_answer(once, CONTENT).does_not_say)
-    assert not any("its training was judged" in line for line in plain_answer(gate, CONTENT).does_not_say)
+    assert any("only one training was judged" in line for line in plain_answer(once, CONTENT).does_not_say)
+    assert not any("gives the same result" in line for line in plain_answer(gate, CONTENT).does_not_say)
 
 
 def test_what_settles_a_marginal_verdict_is_the_next_step() -> None:
     gate = compared(-0.01, 0.09)
     assert gate.comparison
     more = replace(gate, comparison=replace(gate.comparison, groups_needed=61))
-    assert "about 61 separate groups in all, where there are 18 now" in plain_answer(more, CONTENT).next_step
+    assert (
+        "none of them to train on: from about 61 separate groups in all, where there are 18 now (images that belong "
+        "together" in plain_answer(more, CONTENT).next_step
+    )
     assert "may not settle it" in plain_answer(gate, CONTENT).next_step
 
 

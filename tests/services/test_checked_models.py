@@ -14,13 +14,14 @@ import pytest
 import liftgate
 from liftgate.deploy.export.card import TargetDevice
 from liftgate.deploy.export.card_file import read_card, write_card
+from liftgate.deploy.export.described import describe_export
 from liftgate.errors import UsageError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from deploy.colours import CLASSES, ULTRALYTICS, write_detector, write_images  # noqa: E402  (it needs onnx)
-from deploy.export.test_described import as_openvino  # noqa: E402
+from deploy.openvino_models import as_openvino  # noqa: E402
 from deploy.runtime.test_sessions import (  # noqa: E402
     cut,
     with_custom_operation,
@@ -84,16 +85,6 @@ def test_a_file_of_ultralytics_leaves_only_its_origin_open(tmp_path: Path) -> No
     assert "the weights that it was made from" in text
 
 
-def test_an_openvino_model_of_geti_says_how_it_is_used_in_its_xml(tmp_path: Path) -> None:
-    info = {
-        "model_type": "yolo", "labels": "red green blue", "resize_type": "fit_to_window_letterbox", "pad_value": "114",
-        "scale_values": "255.0 255.0 255.0", "mean_values": "0 0 0", "reverse_input_channels": "True",
-    }  # fmt: skip
-    path = as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "geti", info)
-    (text,) = found(path)["model.contract"]
-    assert "the weights that it was made from" in text
-
-
 def test_a_folder_with_an_openvino_model_is_that_model_and_no_data_set(tmp_path: Path) -> None:
     path = as_openvino(write_detector(tmp_path / "m.onnx", metadata={}), tmp_path / "geti/model")
     inside = as_openvino(write_detector(tmp_path / "m.onnx"), tmp_path / "theirs/best_openvino_model")
@@ -121,6 +112,59 @@ def test_what_a_download_asks_for_and_liftgate_does_not_do_is_named(tmp_path: Pa
     write_images(tmp_path / "set", 1)
     notes = liftgate.predict(folder, tmp_path / "set/images/test").notes
     assert any("static-crop" in one for one in notes), "said beside the numbers too"
+
+
+def older_roboflow(folder: Path, resize: str = "Stretch to", **steps: object) -> Path:
+    """A download as Roboflow's inference server keeps it: what was done to images is JSON in JSON."""
+    folder.mkdir()
+    write_detector(folder / "weights.onnx", metadata={})
+    resized = {"format": resize, "width": 128, "height": 128, "enabled": True}
+    environment = {
+        "PREPROCESSING": json.dumps({"auto-orient": {"enabled": True}, "resize": resized, **steps}),
+        "CLASS_MAP": {"0": "red", "1": "green", "2": "blue"},
+        "COLORS": {"red": "#f00"},
+        "BATCH_SIZE": "8",
+    }
+    (folder / "environment.json").write_text(json.dumps(environment))
+    (folder / "model_type.json").write_text('{"project_task_type": "object-detection", "model_type": "yolov8n"}')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("resize", "fit", "pad"),
+    [
+        ("Stretch to", "stretch", 114),
+        ("Fit (black edges) in", "centre", 0),
+        ("Fit (white edges) in", "centre", 255),
+        ("Fit (grey edges) in", "centre", 114),
+        ("Fit within", "stretch", 114),
+    ],
+)
+def test_an_older_download_of_roboflow_says_how_images_were_fitted(
+    tmp_path: Path, resize: str, fit: str, pad: int
+) -> None:
+    folder = older_roboflow(tmp_path / "download", resize, grayscale={"enabled": True}, contrast={"enabled": False})
+    entry = describe_export(folder).card.input
+    assert (entry.letterbox, entry.pad) == (fit, pad)
+    said = found(folder)
+    open_ = "; ".join(said["model.contract"])
+    assert "names of the classes" not in open_ and "fitted" not in open_ and "order of channels" in open_
+    assert [("stretches them" in one, "grayscale" in one) for one in said["model.preparation"]] == [
+        *([(True, False)] if resize == "Fit within" else []),
+        (False, True),
+    ]
+
+
+def test_names_beside_the_model_that_are_not_its_own_are_said(tmp_path: Path) -> None:
+    folder = older_roboflow(tmp_path / "download")
+    write_detector(folder / "weights.onnx")
+    (folder / "class_names.txt").write_text("red\ngreen\nblue\n")
+    assert "class_names.txt" not in str(found(folder))
+    (folder / "class_names.txt").write_text("blue\ngreen\nred\n")
+    assert any("class_names.txt has others than the model" in one for one in found(folder)["model.contract"])
+    write_detector(folder / "weights.onnx", metadata={})
+    open_ = "; ".join(found(folder)["model.contract"])
+    assert "class_names.txt has others than environment.json, whose names are taken" in open_
 
 
 def test_means_and_deviations_are_applied(tmp_path: Path) -> None:
@@ -213,7 +257,26 @@ BAD: dict[str, Callable[[Path], Path]] = {
     "could run code": lambda at: hostile(at / "evil.pt"),
     "does not fit the classes": lambda at: roboflow(at / "download", "red\ngreen\n"),
     "configuration beside the model cannot be read": lambda at: spoilt(roboflow(at / "download")),
+    "model cannot be read": lambda at: spoilt_environment(older_roboflow(at / "download")),
+    "a model of another task": lambda at: of_another_kind(older_roboflow(at / "download")),
+    "classes are not numbered from 0": lambda at: numbered_from_one(older_roboflow(at / "download")),
 }
+
+
+def of_another_kind(folder: Path) -> Path:
+    (folder / "model_type.json").write_text('{"project_task_type": "instance-segmentation", "model_type": "yolov8n"}')
+    return folder
+
+
+def numbered_from_one(folder: Path) -> Path:
+    text = (folder / "environment.json").read_text()
+    (folder / "environment.json").write_text(text.replace('"0": "red"', '"3": "red"'))
+    return folder
+
+
+def spoilt_environment(folder: Path) -> Path:
+    (folder / "environment.json").write_text('{"PREPROCESSING": "{"}')
+    return folder
 
 
 def spoilt(folder: Path) -> Path:

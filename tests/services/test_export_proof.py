@@ -28,6 +28,8 @@ from deploy.colours import GROUPS, write_detector, write_images  # noqa: E402  (
 from liftgate.data.formats.read import read  # noqa: E402
 from liftgate.data.grouping.groups import assign_groups  # noqa: E402
 from services.planted_exports import ORIGIN, WRITTEN, write_export  # noqa: E402
+from services.real_exports import edited as edited_graph  # noqa: E402
+from services.real_exports import exchanged, scores_times  # noqa: E402
 
 
 def edited(folder: Path, change: Callable[[ExportCard], ExportCard]) -> Path:
@@ -133,6 +135,24 @@ def test_a_planted_failure_is_found_and_named(tmp_path: Path, reference: Path, d
     if symptom not in ("calibration.domain", "contract.nms"):  # these limit the numbers, and do not break the export
         assert proof.word == "FAIL"
         assert proof.n_images <= 20, "found before the long run"
+
+
+def test_scores_that_are_smaller_by_one_factor_are_named(tmp_path: Path, reference: Path, data: Path) -> None:
+    """Order and best F1 stay as they were, and at the operating point fewer are found."""
+    for factor, symptoms in ((0.85, ["scores.scaled"]), (1.0, [])):
+        export = edited_graph(
+            write_export(tmp_path / f"{factor}"), tmp_path / f"planted {factor}", scores_times(factor)
+        )
+        proof = proved(reference, export, data).proofs[0]
+        assert [one.id for one in proof.symptoms] == symptoms
+        assert proof.word == ("FAIL" if symptoms else "PASS")
+
+
+def test_one_pair_of_classes_that_changed_places_is_named(tmp_path: Path, reference: Path, data: Path) -> None:
+    export = edited_graph(write_export(tmp_path / "sound"), tmp_path / "planted", exchanged(0, 1))
+    (symptom,) = proved(reference, export, data).proofs[0].symptoms
+    assert symptom.id == "classes.order"
+    assert "red is called green" in symptom.message and "green is called red" in symptom.message
 
 
 def with_suppression(folder: Path) -> Path:

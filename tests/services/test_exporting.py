@@ -98,8 +98,12 @@ def test_an_input_that_is_no_square_is_proved_against_the_checkpoint_at_the_same
     made = export(checkpoint, tmp_path / "out", formats=["onnx", "torchscript"], imgsz=(60, 128))
     assert [(one.card.input.height, one.card.input.width) for one in made.exports] == [(64, 128)] * 2, "by the stride"
     truth = replace(read(images), classes=("cat", "dog", "bird"))
-    (proof,) = liftgate.prove_exports(checkpoint, [made.exports[0].folder], truth, split="test").proofs
-    assert proof.agreement is not None and proof.agreement.identical and proof.symptoms == (), proof
+    for proof in liftgate.prove_exports(checkpoint, [one.folder for one in made.exports], truth, split="test").proofs:
+        found = proof.agreement
+        assert found is not None and proof.symptoms == (), proof
+        assert found.n_reference == found.n_export == found.n_pairs and (found.low_iou or 0) > 0.999, proof
+        # TorchScript is run by the trainer, which suppresses the weakest detections in an order of its own.
+        assert found.identical or proof.name.startswith("torchscript"), proof
 
 
 @pytest.mark.slow
@@ -116,6 +120,24 @@ def test_an_ncnn_export_finds_what_the_checkpoint_finds(
         assert agreement.n_reference == agreement.n_pairs > 200
         assert np.abs(np.sort(found.scores)[-200:] - np.sort(truth.scores)[-200:]).max() <= score
         assert agreement.offset is not None and max(map(abs, agreement.offset)) <= pixels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sides", [(64, 64), (64, 96)])
+@pytest.mark.parametrize(
+    ("name", "packages"), [("litert", ("ai_edge_litert", "litert_torch")), ("executorch", ("executorch",))]
+)
+def test_an_export_for_small_devices_finds_what_the_checkpoint_finds(
+    checkpoint: Path, images: Path, tmp_path: Path, name: str, packages: tuple[str, ...], sides: tuple[int, int]
+) -> None:
+    """LiteRT runs here without torch, ExecuTorch in the child process; both in environments of their own."""
+    for package in packages:
+        pytest.importorskip(package)
+    (made,) = export(checkpoint, tmp_path / "out", formats=[name], imgsz=sides).exports
+    assert dict(made.card.versions)[packages[0].replace("_", "-")]
+    truth = replace(read(images), classes=("cat", "dog", "bird"))
+    (proof,) = liftgate.prove_exports(checkpoint, [made.folder], truth, split="test").proofs
+    assert proof.agreement is not None and proof.agreement.identical and proof.symptoms == (), proof
 
 
 def test_an_int8_export_names_its_calibration_images(made: ExportResult) -> None:

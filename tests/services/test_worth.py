@@ -43,6 +43,18 @@ def test_before_it_ran_a_study_tells_nothing(study: Path) -> None:
         liftgate.worth(study)
 
 
+def test_a_seed_that_two_gates_measured_at_two_thresholds_counts_once(study: Path) -> None:
+    lax = "  lax: {metric: recall, treatment: half, control: quarter, on: bench.val, conf: 0.1}\n"
+    text = STUDY.replace("flow:", f"{lax}flow:").replace("half_more, whole_more]", "half_more, whole_more, lax]")
+    study.write_text(text)
+    liftgate.run(study)
+    twice = liftgate.worth(study)
+    study.write_text(STUDY)
+    liftgate.run(study)
+    assert [one.seeds for one in twice.amounts] == [2, 2, 2]
+    assert twice.amounts == liftgate.worth(study).amounts
+
+
 def test_three_amounts_tell_what_more_would_bring(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     liftgate.run(study)
     found = liftgate.worth(study, 24, seconds_per_image=90)

@@ -23,7 +23,7 @@ from liftgate.cli.streams import (
     has_emitted_json,
     open_closed_streams,
 )
-from liftgate.errors import LiftgateError, full_disk_hint, os_error_hint
+from liftgate.errors import LiftgateError, full_disk_hint, os_error_hint, os_error_place
 from liftgate.files import require_no_device
 from liftgate.suggestions import nearby
 from liftgate.visible import visible_line, visible_text
@@ -70,9 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _limit_threads_and_gc()
     expect_json()
     words = list(sys.argv[1:] if argv is None else argv)
-    verb = next((word for word in words if not word.startswith("-")), None)
     try:
-        args = _parser(verb).parse_args(words)
+        args = _parser(words).parse_args(words)
         _refuse_devices(args)
         return int(args.run(args))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after bad usage
@@ -91,10 +90,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder without write permission: not a fault of Liftgate
         if os.environ.get("LIFTGATE_TRACEBACK"):
             raise
-        where = "" if error.filename is None else f" ({_shortened(str(error.filename))})"
+        place = os_error_place(error)
+        where = "" if place is None else f" ({_shortened(place)})"
         print(visible_line(f"error: {error.strerror or error}{where}"), file=sys.stderr)
         print(f"hint: {os_error_hint(error)}", file=sys.stderr)
-        found = LiftgateError(str(error.strerror or error), where=error.filename, hint=os_error_hint(error))
+        found = LiftgateError(str(error.strerror or error), where=place, hint=os_error_hint(error))
         _emit_error(words, found, 1)
         return 1
     except Exception as error:
@@ -152,11 +152,14 @@ def _shortened(path: str) -> str:
     return path if len(path) <= 300 else f"{path[:140]}…{path[-140:]}"
 
 
-def _parser(verb: str | None) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    verb = next((word for word in words if not word.startswith("-")), "")
+    # A parser takes a millisecond: all of them are made only where they are listed.
+    needed = {verb: VERBS[verb]} if verb in VERBS and words[0] == verb else VERBS
     parser = Parser(prog="liftgate", description="Fine-tune a YOLO model only when it helps, and prove that it helped.")
     parser.add_argument("--version", action="version", version=f"liftgate {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for name, summary in VERBS.items():
+    for name, summary in needed.items():
         child = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == verb:
             module = importlib.import_module(f"liftgate.cli.{name}")

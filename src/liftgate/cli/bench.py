@@ -75,8 +75,9 @@ def _batches(text: str) -> list[int]:
 def _show(result: BenchResult) -> None:
     machine = result.machine
     load = "unknown" if machine.load is None else f"{machine.load:.1f}"
-    pinned = ", ".join(map(str, machine.pinned_to))
-    show(f"{machine.processor}, {machine.threads} threads on cores {pinned} of {machine.cores}; load before {load}")
+    pinned, several = ", ".join(map(str, machine.pinned_to)), "s" * (machine.threads > 1)
+    threads = f"{machine.threads} thread{several} on core{several} {pinned} of {machine.cores}"
+    show(f"{machine.processor}, {threads}; load before {load}")
     show(f"given: {result.images}; detections from confidence {result.conf:g}")
     for model in result.models:
         _show_model(model)

@@ -37,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
     parser.add_argument(
         "--predictions", type=Path, metavar="FILE",
-        help="of a model that was trained on other images: adds likely mistakes in the labels (mistakes.…)",
+        help="of a model that was trained on other images: adds likely mistakes in the labels (mistakes.…); of a "
+        "study, --review takes those of its step `mistakes`",
     )  # fmt: skip
     parser.add_argument(
         "--review", type=Path, metavar="DIR", help="write a page there to accept or reject these mistakes by keyboard"
@@ -79,7 +80,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `liftgate check` and return its exit code."""
     from liftgate import api
+    from liftgate.study.study_file import study_path
 
+    args.path = study_path(args.path)
     if args.page is not None and args.page.is_dir():
         raise UsageError("--page is a folder", got=args.page, expected="the name of an HTML file")
     if args.to is not None and args.mend is None:
@@ -134,8 +137,7 @@ def _missing_trainer(args: argparse.Namespace) -> str:
     from liftgate.pipeline.planning.recipes import missing_trainer
     from liftgate.study.study_file import is_study, load
 
-    inside = args.path / "study.yaml" if args.path.is_dir() else args.path
-    return missing_trainer(load(inside, args.overrides)) if is_study(inside) else ""
+    return missing_trainer(load(args.path, args.overrides)) if is_study(args.path) else ""
 
 
 def _review(args: argparse.Namespace) -> int:
@@ -158,8 +160,6 @@ def _review(args: argparse.Namespace) -> int:
         else:
             output.show(*(one.text for one in found))
         return 0
-    if args.predictions is None:
-        raise UsageError("--review looks at what predictions contradict", expected="--predictions FILE")
     with output.progress() as progress:
         review = review_mistakes(
             args.path, args.predictions, args.review, groups=args.groups, images=args.images, progress=progress

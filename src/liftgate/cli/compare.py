@@ -52,8 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=("interval", "point"), default="interval", help="default: %(default)s")
     judging = parser.add_argument_group("without labels", "by answers about where the two differ: see `liftgate judge`")
     judging.add_argument(
-        "--judgements", type=Path, action="append", metavar="CSV", help="answers.csv of the page; once for each person"
-    )
+        "--judgements", type=Path, action="append", metavar="FILE",
+        help="answers.csv of the page, or CVAT's export (XML or zip); once for each person",
+    )  # fmt: skip
     judging.add_argument("--draw", type=Path, help="draw.json of `liftgate judge` (default: beside the answers)")
     judging.add_argument(
         "--conflicts", choices=("refuse", "unsure"), default="refuse",
@@ -111,8 +112,7 @@ def _on_sample(
     (treatment,) = treatments.values()
     return liftgate.compare_sample(
         args.truth, control, treatment, args.sample, metric=args.metric or "mAP50-95", margin=args.margin or 0.0,
-        claim=args.claim or "better", label_errors=args.label_errors, progress=bar,
-        **of_sample(args, takes=("label_errors",)),
+        claim=args.claim or "better", progress=bar, **of_sample(args),
     )  # fmt: skip
 
 

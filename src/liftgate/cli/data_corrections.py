@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ from liftgate.cli.output import add_json, emit_json, progress, say, show
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
+    from liftgate.data.core.dataset import Dataset
+    from liftgate.data.prelabels.halves import Halves
     from liftgate.evaluation.corrections import Corrections
+    from liftgate.evaluation.saving import WorkTimes
     from liftgate.stats.interval import Interval
 
 
@@ -30,10 +34,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", action="append", default=[], metavar="WORK=X", help="of draw, kept, moved, relabelled or deleted"
     )
+    parser.add_argument(
+        "--times", type=Path, metavar="CSV",
+        help="seconds of work: columns image,seconds, or CVAT's events of the task; with --pull these are fetched "
+        "where the file is not there",
+    )  # fmt: skip
     parser.add_argument("--to", choices=("yolo", "coco", "voc", "cvat"), default="coco", help="format of --out")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the corrected data set into a new folder")
     add_server(parser, "--pull", "fetch CORRECTED from this server first (token in CVAT_ACCESS_TOKEN)", sends=False)
-    parser.add_argument("--task", type=int, help="number of the task to pull")
+    parser.add_argument("--task", type=int, help="number of the task to pull, or whose events --times has")
     add_json(parser)
 
 
@@ -44,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.grouping.groups import GROUPS_FILE, assign_groups
     from liftgate.data.prelabels import read_corrected
     from liftgate.data.prelabels.export import XML
+    from liftgate.data.prelabels.halves import prelabelled_half, read_halves
     from liftgate.data.provenance.card import build_card
     from liftgate.data.provenance.declared_terms import known_terms, with_terms
     from liftgate.evaluation.corrections import corrections
@@ -58,25 +68,44 @@ def run(args: argparse.Namespace) -> int:
         groups_file = args.exported / GROUPS_FILE
         if rule := args.groups or (str(groups_file.absolute()) if groups_file.is_file() else None):
             before = assign_groups(before, rule, base=Path.cwd())
+        halves = read_halves(args.exported)
+        prelabelled = before if halves is None else prelabelled_half(before, halves, exported=True)
         if args.server:
             _pull(args)
         after = read_corrected(args.corrected, before, bar)
-        found = corrections(before, after, level=args.level, seconds=dict(_seconds(text) for text in args.seconds))
+        corrected = after if halves is None else prelabelled_half(after, halves)
+        seconds = dict(_seconds(text) for text in args.seconds)
+        found = corrections(prelabelled, corrected, level=args.level, seconds=seconds)
+        measured = None if args.times is None else _measured(args, before, after, halves)
         if args.out:
             made_by = f"pre-labels of {before.name}, corrected by people"
             written = write_dataset(after, args.to, args.out, build_card(after, made_by, consent=terms.consent))
     if args.json:
-        emit_json(found.to_dict() | {"files": [str(file) for file in written.files] if args.out else []})
+        files = [str(file) for file in written.files] if args.out else []
+        emit_json(found.to_dict() | {"files": files, "measured": None if measured is None else asdict(measured)})
         return 0
     _print_corrections(found)
+    if measured is not None:
+        show(*measured.lines)
+    elif halves is not None:
+        say("half of the groups had no pre-labels: --times CSV says what the other half saved")
     if args.out:
         show(*written.files)
     return 0
 
 
+def _measured(args: argparse.Namespace, before: Dataset, after: Dataset, halves: Halves | None) -> WorkTimes:
+    """Return how long the work took, in both halves where there are two."""
+    from liftgate.data.prelabels.work_times import read_times
+    from liftgate.evaluation.saving import work_times
+
+    seconds = read_times(args.times, [image.id for image in before.images], args.corrected, args.task)
+    return work_times(after, seconds, None if halves is None else halves.of_image, args.level)
+
+
 def _pull(args: argparse.Namespace) -> None:
     """Fetch the labels; nothing is sent, so confidential labels may be fetched from any server."""
-    from liftgate.data.prelabels.server import pull
+    from liftgate.data.prelabels.server import pull, pull_events
     from liftgate.data.remote.hosts import plain_http_warning, require_allowed_host
 
     if args.task is None:
@@ -84,6 +113,8 @@ def _pull(args: argparse.Namespace) -> None:
     require_allowed_host(args.server, confidential=False, what="the task")
     if note := plain_http_warning(args.server):
         say(f"note: {note}")
+    if args.times is not None and not args.times.exists():  # first: a server without events has sent nothing yet
+        pull_events(args.task, args.server, args.times, organisation=args.organisation)
     pull(args.task, args.server, args.corrected, organisation=args.organisation)
 
 

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="REASON=X",
-        help="weight of red, yellow, disagreement, low_confidence, new_look, hard_negative, hard_positive "
+        help="weight of random, red, yellow, disagreement, low_confidence, new_look, hard_negative, hard_positive "
         "or spread; "
         "given once, the reasons not named get nothing",
     )

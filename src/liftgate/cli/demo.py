@@ -16,8 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", type=Path, nargs="?", metavar="DIR", help="folder (default: liftgate-demo, -CASE)")
     parser.add_argument(
         "--case",
-        choices=("improve", "kill-switch"),
-        help="what a real project found out too late, on small data, without torch and in a minute",
+        choices=("improve", "kill-switch", "monthly"),
+        help="what a real project found out too late, on small data, without torch and in a minute; "
+        "monthly: three months of a model in production (extras train, export, serve)",
     )
     add_json(parser)
 

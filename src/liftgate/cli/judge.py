@@ -20,7 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--images", required=True, type=Path, metavar="DIR",
         help="folder of images, frames.csv, or a data set, whose labels are not used",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for draw.json, draw.csv and judge.html")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the draw and the page or task")
+    parser.add_argument(
+        "--to", choices=("page", "cvat"), default="page",
+        help="where to answer: judge.html, or a folder `cvat` with a task to import there (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--plan", action="store_true", help="only say how many judgements it takes; write nothing")
     parser.add_argument(
         "--budget", type=int, metavar="N",
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         drawn = liftgate.judge(
             args.control, args.treatment, args.images, args.out, budget=args.budget, groups=args.groups,
             split=args.split, classes=args.classes, conf=args.conf, seed=args.seed, common=args.common,
-            until=until, open_anyway=reason_to_open(args), progress=bar,
+            until=until, to=args.to, open_anyway=reason_to_open(args), progress=bar,
         )  # fmt: skip
     plan = drawn.plan
     if args.json:
@@ -88,10 +92,14 @@ def run(args: argparse.Namespace) -> int:
         what = f"until {until.metric} is settled at a margin of {until.margin:g}"
         show("", f"{what}: it may take fewer; save at any time")
     if drawn.folder is not None:
-        page = drawn.folder / "judge.html"
-        show("", f"open {page} in a browser, answer, save answers.csv; then:")
+        answers = "answers.csv"
+        if args.to == "cvat":
+            answers = "EXPORT.zip"
+            show("", f"make a task in CVAT of {drawn.folder / 'cvat'} (see its README.md), answer, export it; then:")
+        else:
+            show("", f"open {drawn.folder / 'judge.html'} in a browser, answer, save answers.csv; then:")
         show(
-            f"  liftgate compare --judgements answers.csv --draw {drawn.folder} --control {args.control} "
+            f"  liftgate compare --judgements {answers} --draw {drawn.folder} --control {args.control} "
             f"--treatment {args.treatment}" + ("" if until else " --metric recall --margin 0.0")
         )
     elif not plan.pays:

@@ -42,12 +42,14 @@ def _require_ledger(ledger: Ledger) -> None:
 
 
 def _ledger_path(path: Path) -> Path:
+    from liftgate.ledger.workspace import results_folder
+    from liftgate.study.study_file import study_path
+
+    path = study_path(path)
     if path.suffix.lower() not in (".yaml", ".yml"):
         if path.is_dir():
-            raise UsageError("a folder", where=path, expected="study.yaml or ledger.sqlite")
+            raise UsageError("a folder without a study.yaml", where=path, expected="study.yaml or ledger.sqlite")
         return path
-    from liftgate.ledger.workspace import results_folder
-
     return results_folder(path) / "ledger.sqlite"
 
 

@@ -48,6 +48,7 @@ class SampleOptions(TypedDict):
     images: Path | None
     level: float
     conf: float
+    label_errors: str | None
     open_anyway: str | None
 
 
@@ -68,26 +69,22 @@ def add_label_errors(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def of_sample(args: argparse.Namespace, takes: tuple[str, ...] = ()) -> SampleOptions:
+def of_sample(args: argparse.Namespace) -> SampleOptions:
     """Return the keyword arguments that `evaluate_sample` and `compare_sample` share, from the options.
-
-    Args:
-        args: the options.
-        takes: options beyond these that the caller passes on.
 
     Raises:
         UsageError: an option that a sample does not take.
     """
-    refused = ("groups", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth", "errors", "pck",
-               "label_errors")  # fmt: skip
-    if unused := [name for name in refused if name not in takes and getattr(args, name, None)]:
+    refused = ("groups", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth", "errors", "pck")
+    if unused := [name for name in refused if getattr(args, name, None)]:
         raise UsageError(
             "not on a drawn sample: it has its own groups, and only box metrics and rates are weighted",
             got=", ".join(f"--{name.replace('_', '-')}" for name in unused),
         )  # fmt: skip
     return SampleOptions(
-        split=args.split, images=args.images, level=args.level, conf=args.conf, open_anyway=reason_to_open(args)
-    )
+        split=args.split, images=args.images, level=args.level, conf=args.conf, label_errors=args.label_errors,
+        open_anyway=reason_to_open(args),
+    )  # fmt: skip
 
 
 def add_breakdown(parser: argparse.ArgumentParser) -> None:

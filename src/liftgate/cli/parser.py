@@ -26,8 +26,16 @@ class Parser(argparse.ArgumentParser):
         if rest:
             options = [option for action in self._actions for option in action.option_strings]
             near = next((hint for word in rest if (hint := did_you_mean(word.partition("=")[0], options))), None)
-            raise UsageError(f"unknown: {' '.join(rest)}", hint=near or f"{self.prog} --help")
+            hint = near or self._folder_hint(rest) or f"{self.prog} --help"
+            raise UsageError(f"unknown: {' '.join(rest)}", hint=hint)
         return words, rest
+
+    def _folder_hint(self, unknown: Sequence[str]) -> str | None:
+        """Return that the folder stands alone, for `--out` at a verb that takes it as its only word."""
+        if not {word.partition("=")[0] for word in unknown} & {"--out", "--dir", "-o"}:
+            return None
+        alone = [action.metavar for action in self._actions if not action.option_strings]
+        return f"the folder stands without an option: {self.prog} DIR" if alone == ["DIR"] else None
 
     def _choices(self, option: str) -> Sequence[str]:
         for action in self._actions:

@@ -15,7 +15,7 @@ from liftgate.progress import dollars, duration
 
 if TYPE_CHECKING:
     from liftgate.pipeline.engine import EngineForecast
-    from liftgate.pipeline.runner import Planned
+    from liftgate.pipeline.flow_plan import Planned
     from liftgate.services.study_runs import Plan
 
 
@@ -57,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
     show(f"{len(work)} of {len(lines)} steps would run{_total_text(work)}")
     if lines.engine is not None:
         show(_engine_text(lines.engine))
-    for arm, licence in lines.licences.items():
-        show(f"{arm}: this arm's weights are {licence}")
+    for licence in dict.fromkeys(lines.licences.values()):
+        arms = ", ".join(arm for arm, its in lines.licences.items() if its == licence)
+        show(f"weights of {arms}: {licence}")
     return 0
 
 

@@ -71,10 +71,13 @@ def run(args: argparse.Namespace) -> int:
             {
                 "verdicts": {name: verdict["word"] for name, verdict in result.verdicts.items()},
                 "details": dict(result.verdicts),
+                "mistakes": [dict(found.to_body()) for found in result.mistakes],
+                "worth": [dict(found.to_body()) for found in result.worth],
                 "report": str(result.report),
             }
         )
     else:
+        show(*(found.text for found in result.mistakes), *(found.text for found in result.worth))
         for verdict in result.verdicts.values():
             show(verdict["sentence"])
         show(f"report: {result.report}")

@@ -12,13 +12,20 @@ from liftgate import api
 from liftgate.checks.fixes.dataset_fixes import fix_dataset, write_fixed
 from liftgate.data.formats.read import read
 from liftgate.demo.flat_scenes import draw_dataset
-from liftgate.demo.walkthrough import DemoResult, busy_note, print_findings, print_verdict, require_demo_folder
+from liftgate.demo.walkthrough import (
+    DemoResult,
+    busy_note,
+    print_findings,
+    print_verdict,
+    require_demo_folder,
+    require_extras,
+)
 from liftgate.files import write_text
 from liftgate.pipeline.context import never
 from liftgate.pipeline.notice import Notice, ignore_notice
 from liftgate.progress import Progress, silent
 
-CASES = ("improve", "kill-switch")
+CASES = ("improve", "kill-switch", "monthly")
 _COUNTS = {"train": 70, "val": 16, "test": 40}
 _LUGGAGE = {"knife": (230, 90, 90), "bottle": (180, 90, 140), "tool": (120, 120, 200)}
 _VEHICLES = {"van": (220, 100, 100), "car": (160, 100, 150)}
@@ -54,6 +61,12 @@ def run_case(
     Raises:
         UsageError: `folder` has something else in it.
     """
+    if case == "monthly":
+        packages = ("sklearn", "ultralytics", "torch", "onnx", "onnxruntime", "python_multipart")
+        require_extras("demo,train,export,serve", packages)
+        from liftgate.demo.monthly import run_monthly  # what it imports is in these extras
+
+        return run_monthly(folder, say, notify=notify, should_stop=should_stop, progress=progress)
     begun = time.monotonic()
     require_demo_folder(folder)
     if note := busy_note():

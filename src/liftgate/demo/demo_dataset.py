@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,10 @@ _LEAKED = (24, 31, 37)  # test videos whose every second frame went to train
 TRANSPOSED = [1, 0, 3, 2]
 """Order of x, y, width and height as the exporter wrote them"""
 _IN_PIXELS = 11  # the train video whose labels were exported in pixels instead of fractions
+
+
+WrittenDigit = tuple[NDArray[np.float64], int | None]
+"""(8, 8) ink in 0 … 1, and its class; None: of none of the three"""
 
 
 class DemoDataset(NamedTuple):
@@ -79,19 +83,41 @@ def _split(video: int, number: int) -> str:
     return "val" if video < _TRAIN + _VAL else "test"
 
 
-def digits_by_video(rng: np.random.Generator) -> Iterator[list[tuple[NDArray[np.float64], int | None]]]:
+def digits_by_video(rng: np.random.Generator) -> Iterator[list[WrittenDigit]]:
     """The digits of each video, each written digit in one video only."""
-    images, target = _load()
-    indices = list(CLASSES.values())
-    wanted = {digit: list(rng.permutation(np.flatnonzero(target == digit))) for digit in indices}
-    others = list(rng.permutation(np.flatnonzero(~np.isin(target, indices))))
+    pool = DigitPool(rng)
     for video in range(N_VIDEOS):
-        chosen: list[tuple[NDArray[np.float64], int | None]] = []
-        for _ in range(0 if video in _EMPTY else _WANTED):
-            cls = int(rng.integers(len(indices)))
-            chosen.append((images[wanted[indices[cls]].pop()], cls))
-        chosen += [(images[others.pop()], None) for _ in range(_WANTED if video in _EMPTY else _OTHERS)]
-        yield chosen
+        yield pool.take(wanted=0, others=_WANTED) if video in _EMPTY else pool.take(_WANTED, _OTHERS)
+
+
+class DigitPool:
+    """Written digits that are given out once each."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Shuffle all of them.
+
+        Raises:
+            UsageError: scikit-learn, which ships the handwriting, is not installed.
+        """
+        self._images, target = _load()
+        self._rng, self._given = rng, list[WrittenDigit]()
+        indices = list(CLASSES.values())
+        self._wanted = [list(rng.permutation(np.flatnonzero(target == digit))) for digit in indices]
+        self._others = list(rng.permutation(np.flatnonzero(~np.isin(target, indices))))
+
+    def take(self, wanted: int = _WANTED, others: int = _OTHERS) -> list[WrittenDigit]:
+        """Return digits that were not given out before: so many of the three classes, and of the seven others."""
+        chosen: list[WrittenDigit] = []
+        for _ in range(wanted):
+            cls = int(self._rng.integers(len(self._wanted)))
+            chosen.append((self._images[self._wanted[cls].pop()], cls))
+        chosen += [(self._images[self._others.pop()], None) for _ in range(others)]
+        self._given += chosen
+        return chosen
+
+    def again(self, count: int, rng: np.random.Generator) -> list[WrittenDigit]:
+        """Return digits that were given out, for frames that nothing is trained or measured on."""
+        return [self._given[int(place)] for place in rng.integers(len(self._given), size=count)]
 
 
 def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -107,12 +133,32 @@ def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def _write_frame(folder: Path, name: str, frame: scenes.VideoFrame, in_pixels: bool) -> None:
+    write_frame(folder, name, frame, order=TRANSPOSED, unit=scenes.SIZE if in_pixels else 1)
+
+
+def write_frame(
+    folder: Path, name: str, frame: scenes.VideoFrame, *, order: Sequence[int] = (0, 1, 2, 3), unit: int = 1
+) -> None:
+    """Write an image and its labels in YOLO's format.
+
+    Args:
+        folder: of the data set.
+        name: of both files, without a suffix.
+        frame: image and labels.
+        order: of x, y, width and height in a row.
+        unit: length of a side of the image in the labels' units.
+    """
+    write_bytes(folder / "images" / f"{name}.jpg", jpeg_bytes(frame.pixels))
+    size = np.array([scenes.SIZE, scenes.SIZE], dtype=np.float64)
+    rows = xyxy_to_cxcywh(frame.boxes, size)[:, list(order)] * unit
+    text = [f"{cls} " + " ".join(f"{value:.6f}" for value in row) for cls, row in zip(frame.classes, rows, strict=True)]
+    write_text(folder / "labels" / f"{name}.txt", "".join(f"{line}\n" for line in text))
+
+
+def jpeg_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """Return an image as a JPEG file."""
     import PIL.Image
 
     image = io.BytesIO()
-    PIL.Image.fromarray(frame.pixels).save(image, "JPEG", quality=92)
-    write_bytes(folder / "images" / f"{name}.jpg", image.getvalue())
-    size = np.array([scenes.SIZE, scenes.SIZE], dtype=np.float64)
-    rows = xyxy_to_cxcywh(frame.boxes, size)[:, TRANSPOSED] * (scenes.SIZE if in_pixels else 1)
-    text = [f"{cls} " + " ".join(f"{value:.6f}" for value in row) for cls, row in zip(frame.classes, rows, strict=True)]
-    write_text(folder / "labels" / f"{name}.txt", "".join(f"{line}\n" for line in text))
+    PIL.Image.fromarray(pixels).save(image, "JPEG", quality=92)
+    return image.getvalue()

@@ -33,15 +33,21 @@ class RepairedDataset(NamedTuple):
     """Whether the exporter wrote y before x"""
 
 
-def repair(delivered: Path, folder: Path) -> RepairedDataset:
+def repair(delivered: Path, folder: Path, *, transposed: bool | None = None) -> RepairedDataset:
     """Write the data set of `delivered` (a data.yaml) to `folder`, with labels in fractions and a split by group.
 
     Images are not copied: `folder/images` is a link. A complete repair is left as it is, with any changes made since.
+
+    Args:
+        delivered: its data.yaml.
+        folder: created.
+        transposed: whether y was written before x, as a check has just found; None: the boxes are probed here.
     """
     before = assign_groups(read(delivered), GROUPS, base=delivered.parent)
     in_pixels = tuple(label.name for label in _labels(before) if _is_in_pixels(label))
-    found = probe(before)
-    transposed = found is not None and found.answer == "does not fit" and found.best.transform == "transposed"
+    if transposed is None:
+        found = probe(before)
+        transposed = found is not None and found.answer == "does not fit" and found.best.transform == "transposed"
     frozen = folder / "split.csv"
     if not frozen.is_file():
         _write_labels(before, folder / "labels", transposed)

@@ -5,12 +5,13 @@ No result is hard-coded: all printed findings and verdicts come from this run.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def run_demo(
         UsageError: an extra is missing, or `folder` has something else in it.
     """
     begun = time.monotonic()
-    _require_extras()
+    require_extras()
     require_demo_folder(folder)
     if note := busy_note():
         say(f"{note}\n")
@@ -63,9 +64,10 @@ def run_demo(
         "   Frames of one video are near-copies, so Liftgate counts videos, not frames.\n"
     )
     say("2. Before any work: liftgate check")
-    print_findings(api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress), folder, say)
+    checked = api.check(delivered.data_yaml, groups=demo_dataset.GROUPS, progress=progress)
+    print_findings(checked, folder, say)
     say("\n3. Repair, in a copy and not in the delivery")
-    _print_repair(repair(delivered.data_yaml, folder / "mended"), folder, say)
+    _print_repair(repair(delivered.data_yaml, folder / "mended", transposed=is_transposed(checked)), folder, say)
     study = _write_study(folder)
     say("\n4. Checked again, now with the study")
     print_findings(api.check(study, progress=progress), folder, say)
@@ -73,7 +75,8 @@ def run_demo(
         "\n5. The question: should digits be mirrored while training? fliplr 0.5 is the default,\n"
         "   but a mirrored 2 looks much like a 5. Two arms that differ in this and nothing else."
     )
-    result = api.run(study, notify=notify, should_stop=should_stop, progress=progress)
+    with one_thread():
+        result = api.run(study, notify=notify, should_stop=should_stop, progress=progress)
     say("\n6. The answer")
     for verdict in result.verdicts.values():
         print_verdict(verdict, say)
@@ -101,14 +104,39 @@ def interval_line(low: float, estimate: float, high: float, margin: float) -> st
     return "".join(line)
 
 
-def _require_extras() -> None:
-    missing = [name for name in ("sklearn", "ultralytics", "torch") if importlib.util.find_spec(name) is None]
+def require_extras(extras: str = "demo,train", packages: Sequence[str] = ("sklearn", "ultralytics", "torch")) -> None:
+    """Refuse to begin without the packages that a story needs.
+
+    Args:
+        extras: what installs them.
+        packages: by their names in Python.
+
+    Raises:
+        UsageError: one is not installed.
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
-            "the demo needs two extras",
+            f"the demo needs the extras {extras.replace(',', ', ')}",
             got=f"no {', '.join(missing)}",
-            hint="pip install '.[demo,train]' in the clone of Liftgate",
+            hint=f"pip install '.[{extras}]' in the clone of Liftgate",
         )
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let child processes compute in one thread, unless OMP_NUM_THREADS says otherwise.
+
+    The figures of the demo would depend on the number of threads.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("OMP_NUM_THREADS", None)
 
 
 def busy_note() -> str:
@@ -157,6 +185,12 @@ def print_findings(result: CheckResult, folder: Path, say: Callable[[str], None]
         say(f"   No errors ({counts['warning']} warnings) in {result.n_images} images, {len(result.rules)} rules.")
     else:
         say(f"   {counts['error']} errors: `liftgate run` would stop here, before the first minute of training.")
+
+
+def is_transposed(result: CheckResult) -> bool:
+    """Return whether the check has found y written before x."""
+    found = [one.data for one in result.findings if one.id == "labels.geometry" and one.severity == "error"]
+    return any((one["answer"], one["transform"]) == ("does not fit", "transposed") for one in found)
 
 
 def _print_repair(mended: RepairedDataset, folder: Path, say: Callable[[str], None]) -> None:

@@ -13,13 +13,12 @@ from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.shadow.request import SHADOW
 from liftgate.errors import LiftgateError
 from liftgate.ledger.chain import Ledger
-from liftgate.ledger.model_records import VersionEntry
 from liftgate.ledger.records import CheckEntry, FindingRow, StudyEntry, VerdictEntry
 from liftgate.ledger.runs import UNFINISHED, RunFolder, RunRecord
 from liftgate.ledger.workspace import Workspace
 from liftgate.live.months import BoardMonths, read_months
 from liftgate.live.shadow_tests import BoardShadow, logs_with_tests, read_shadow
-from liftgate.pipeline.control.status import Status, status_of, workspaces
+from liftgate.pipeline.control.status import Status, is_registry, status_of, workspaces
 from liftgate.progress import duration
 from liftgate.reporting.content import Chart, Series
 from liftgate.reporting.gather import gather_report
@@ -329,11 +328,7 @@ def _is_registry(folder: Path) -> bool:
 @lru_cache(maxsize=256)
 def _has_versions(state: FileState) -> bool:
     """Return whether a ledger has versions of models, and no study."""
-    ledger = Ledger(Path(state[0]))
-    try:
-        return bool(ledger.entries(VersionEntry.KIND)) and not ledger.entries(StudyEntry.KIND)
-    except (LiftgateError, OSError):
-        return False
+    return is_registry(Path(state[0]).parent)
 
 
 def read_registry(folder: Path) -> BoardRegistry:

@@ -48,7 +48,7 @@ def read_shadow(log: Path) -> BoardShadow:
         if not tests:
             return BoardShadow(log.name, problem="there is no shadow test")
         newest = tests[-1]
-        found = find(read_minutes(newest.folder), newest.request)
+        found = find(read_minutes(newest.folder), newest.request, is_over=newest.has_run_out)
     except (LiftgateError, OSError) as error:
         what = error.what if isinstance(error, LiftgateError) else str(error.strerror)
         return BoardShadow(log.name, problem=what)

@@ -13,7 +13,10 @@ from typing import Literal
 
 from liftgate.checks.finding import Finding
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.ledger.mistake_records import MistakesResult
 from liftgate.ledger.results import MeasuredAt
+from liftgate.ledger.worth_records import WorthEntry
+from liftgate.reporting.run_content import CostRow, RunContent
 from liftgate.stats.interval import Interval
 from liftgate.study.records import Gate, VerdictWord
 
@@ -284,6 +287,8 @@ class GateContent:
     """Whether it was recorded after a verdict of its name"""
     measured_at: tuple[MeasuredAt, ...] = ()
     """Settings of the arms' measurement, in the order of `arms`; empty: not recorded"""
+    names: tuple[tuple[str, str], ...] = ()
+    """Arms that the answer names, each with how it was made, in plain words"""
     thresholds: tuple[ThresholdCurve, ...] = ()
     confidences: Mapping[str, tuple[ConfidenceBin, ...]] = field(default_factory=dict)
     """arm → its detections by confidence"""
@@ -302,50 +307,6 @@ class IgnoredFinding:
 
     finding: Finding
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrajectoryPoint:
-    """One epoch of an expected trajectory, with the actual value."""
-
-    epoch: int
-    metric: str
-    low: float
-    high: float
-    actual: float | None
-    """None: not reached, or unknown"""
-    outcome: str
-    """`as expected`, `below`, `above`, `not reached` or `unknown`"""
-
-
-@dataclass(frozen=True, slots=True)
-class RunContent:
-    """How one training went."""
-
-    name: str
-    """`two_stage stage 1 seed 0`"""
-    word: str
-    """FINISHED, CAREFUL or STOPPED"""
-    epochs: int
-    best_epoch: int | None = None
-    decisions: tuple[str, ...] = ()
-    """Results of its decision points, a sentence each"""
-    trajectory: tuple[TrajectoryPoint, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    """Findings of `doctor`"""
-
-
-@dataclass(frozen=True, slots=True)
-class CostRow:
-    """What one step, or all of them (`total=True`), took."""
-
-    label: str
-    seconds: float
-    usd: float | None = None
-    """None: the rate is unknown, or the step is no training."""
-    note: str = ""
-    """`cached`, `2 CPU cores`, …"""
-    total: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +342,10 @@ class ReportContent:
     """Training images with their labels, drawn at random: one gallery for each dataset"""
     runs: tuple[RunContent, ...] = ()
     """The trainings, in the order of the flow"""
+    mistakes: tuple[MistakesResult, ...] = ()
+    """Likely mistakes in labels, of each dataset that was searched"""
+    worth: tuple[WorthEntry, ...] = ()
+    """What more data would bring"""
     costs: tuple[CostRow, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """liftgate, backend, torch, Python, device, …"""

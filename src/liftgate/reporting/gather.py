@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from liftgate._version import __version__
@@ -14,9 +13,12 @@ from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import STATISTICS
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.last_run import LastRun, TrainedStage, trained_stages
+from liftgate.ledger.mistake_records import MistakesResult
 from liftgate.ledger.records import CheckEntry, DataEntry, FlowEntry, GateEntry, StepEntry, VerdictEntry
 from liftgate.ledger.results import ClaimRow, EvaluateResult, ExportResult, GateResult, PredictResult
 from liftgate.ledger.workspace import Workspace
+from liftgate.ledger.worth_records import WorthEntry
+from liftgate.reporting.arm_descriptions import describe, plain_names
 from liftgate.reporting.browsing import image_browser, label_samples
 from liftgate.reporting.content import (
     ArmContent,
@@ -40,9 +42,9 @@ from liftgate.reporting.evaluation_figures import (
     threshold_curves,
 )
 from liftgate.reporting.galleries import ShownImages, galleries
-from liftgate.reporting.lineage import format_setting, setting_differences, verdict_lineage
+from liftgate.reporting.lineage import setting_differences, verdict_lineage
 from liftgate.reporting.missing import last_recorded_steps, missing
-from liftgate.reporting.number_format import without_folders
+from liftgate.reporting.number_format import format_setting, without_folders
 from liftgate.reporting.pictures import PictureBudget
 from liftgate.reporting.run_rows import as_finding, cost_rows, run_rows
 from liftgate.stats.interval import Interval
@@ -88,6 +90,8 @@ def gather_report(
         for number, (gate, step) in enumerate(judged)
     ]
     findings, ignored, checked = _findings(ledger, study, run.flow)
+    arms = {arm.name for arm in study.arms}
+    own = [one for one in run.trained if one.result.arm in arms]  # not those on parts of the data
     return ReportContent(
         study=study.name,
         question=without_folders(study.question),
@@ -96,9 +100,11 @@ def gather_report(
         findings=findings,
         ignored=ignored,
         checked=checked,
-        charts=tuple(training_charts(study, [one.result for one in run.trained])),
-        label_samples=tuple(_label_samples(study, run, datasets, budget)),
+        charts=tuple(training_charts(study, [one.result for one in own])),
+        label_samples=tuple(_label_samples(study, own, datasets, budget)),
         runs=run_rows(run.trained),
+        mistakes=tuple(MistakesResult.from_body(step.result) for step in run.of_kind("mistakes")),
+        worth=tuple(WorthEntry.from_body(step.result) for step in run.of_kind("worth")),
         costs=cost_rows(run.steps, run.flow.spent if run.flow else None, study.budget.usd_per_hour),
         versions=_versions(run.trained),
         hashes={"study": study.content_hash(), "ledger head": ledger.head},
@@ -182,6 +188,10 @@ def _gate(
     measured = [arm for arm in arms if arm.evaluation is not None]
     in_full = _full_evaluations(workspace, ledger, needs, measured)
     thresholds = tuple(threshold_curves(measured))
+    credited = tuple(
+        Contribution(Comparison.from_dict(row), row.get("control_arm", "")) for row in result.evidence_of("attribution")
+    )
+    named = dict.fromkeys((*(arm.name for arm in arms), *(one.control for one in credited if one.control)))
     metric = gate.metric or (gate.claims[0].metric if gate.claims else "")
     sliced = [in_full.get(arm.name) or arm.evaluation for arm in measured]
     shown = ShownImages.load(workspace, gate, needs.predicted, measured, datasets)
@@ -204,10 +214,8 @@ def _gate(
             metric, gate.by or "group", [arm.name for arm in measured], [one for one in sliced if one], comparison
         ),
         measured_at=result.measured_at,
-        contributions=tuple(
-            Contribution(Comparison.from_dict(row), row.get("control_arm", ""))
-            for row in result.evidence_of("attribution")
-        ),
+        contributions=credited,
+        names=plain_names([study.arm(name) for name in named]),
         forgetting=tuple(Comparison.from_dict(row) for row in result.evidence_of("forgetting")),
         trace=verdict_lineage(step, run),
         late=_is_late(ledger, gate, result.gate_hash),
@@ -287,26 +295,11 @@ def _arm(study: Study, arm: Arm, role: Role, needs: _GateSteps) -> ArmContent:
     return ArmContent(
         name=arm.name,
         role=role,
-        description="; ".join(filter(None, (_description(arm), licence_note(study, arm)))),
+        description="; ".join(filter(None, (describe(arm), licence_note(study, arm)))),
         evaluation=next(iter(evaluations.values()), None),
         settings={name: format_setting(settings[name]) for name in _SHOWN_SETTINGS if settings.get(name) is not None},
         by_seed=evaluations if arm.stages else {},
     )
-
-
-def _description(arm: Arm) -> str:
-    if not arm.stages:
-        return f"{_file_name(arm.weights)}, off the shelf"
-    texts = []
-    for stage in arm.stages:
-        recipe = ", ".join(f"{key} {format_setting(value)}" for key, value in stage.recipe.items())
-        texts.append(f"{_file_name(stage.weights) or 'then'} → {stage.described_data} ({recipe or 'default recipe'})")
-    return " → ".join(texts)
-
-
-def _file_name(weights: str | None) -> str:
-    """Return the name of a file without its folders, which mean nothing elsewhere; its hash is in the record."""
-    return Path(weights).name if weights and Path(weights).is_absolute() else weights or ""
 
 
 def _claim(row: ClaimRow, level: float) -> ClaimContent:
@@ -334,10 +327,10 @@ def _claim(row: ClaimRow, level: float) -> ClaimContent:
 
 
 def _label_samples(
-    study: Study, run: LastRun, datasets: Mapping[str, Dataset], budget: PictureBudget
+    study: Study, trained: Sequence[TrainedStage], datasets: Mapping[str, Dataset], budget: PictureBudget
 ) -> Iterable[Gallery]:
     """Yield pictures of each dataset that this run trained on."""
-    stages = [stage for one in run.trained for stage in study.arm(one.result.arm).stages]
+    stages = [stage for one in trained for stage in study.arm(one.result.arm).stages]
     used = {name for stage in stages for name in stage.sources}
     for name, dataset in datasets.items():
         if name in used and (gallery := label_samples(name, dataset, budget)) is not None:

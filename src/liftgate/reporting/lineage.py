@@ -10,6 +10,7 @@ from liftgate.ledger.last_run import LastRun, StepInputs, TrainedStage
 from liftgate.ledger.records import StepEntry
 from liftgate.ledger.results import ExportResult, GateResult, PredictResult, TrainResult
 from liftgate.reporting.content import LineageNode, SettingDifference
+from liftgate.reporting.number_format import format_setting
 from liftgate.study.records import Gate
 
 _NODE_KINDS = {"gate": "verdict", "evaluate": "evaluation"}
@@ -67,13 +68,6 @@ def setting_differences(
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     )
-
-
-def format_setting(value: object) -> str:
-    """Return a setting as text; `not set` for None."""
-    if value is None:
-        return "not set"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _settings(stages: Sequence[TrainedStage]) -> dict[str, object]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from liftgate.evaluation.records import Evaluation
+from liftgate.ledger.mistake_records import MistakesResult
+from liftgate.ledger.worth_records import WorthEntry
 from liftgate.progress import duration
 from liftgate.reporting import number_format
-from liftgate.reporting.content import ArmContent, GateContent, ReportContent, RunContent
-from liftgate.reporting.page import gate_metrics, metric_names, seeds_of
+from liftgate.reporting.content import ArmContent, GateContent, ReportContent
+from liftgate.reporting.page import AMOUNT_KINDS, MISTAKES_NEXT, SHOWN_MISTAKES, gate_metrics, metric_names, seeds_of
 from liftgate.reporting.plain_answer import no_answer, plain_answer
+from liftgate.reporting.run_content import RunContent
 from liftgate.stats.interval import Interval
 from liftgate.visible import visible_line
 
@@ -27,6 +30,10 @@ def render_markdown(content: ReportContent) -> str:
         rows = [(one.severity, one.id, one.where, one.message) for one in content.findings]
         parts += ["## Findings", _table(("Severity", "Finding", "Where", "What"), rows)]
     parts += _runs(content.runs)
+    for found in content.mistakes:
+        parts += _mistakes(found)
+    for answer in content.worth:
+        parts += _worth(answer)
     if content.costs:
         costs = [(one.label, duration(one.seconds), number_format.money(one.usd)) for one in content.costs]
         parts += ["## Costs", _table(("Work", "Wall time", "Money"), costs)]
@@ -111,6 +118,27 @@ def _runs(runs: Sequence[RunContent]) -> list[str]:
         head = ("Training", "Epoch", "Metric on val", "Expected", "Actual", "It was")
         parts += ["### Expected trajectory against actual", _table(head, rows)]
     return parts
+
+
+def _mistakes(found: MistakesResult) -> list[str]:
+    parts = [f"## Likely mistakes in the labels of {_plain(found.dataset)}", f"{_plain(found.text)}."]
+    parts += ["\n".join(f"- ! {_plain(note)}" for note in found.notes)] if found.notes else []
+    if found.rows:
+        rows = [(one.kind, one.image, one.label or number_format.MISSING, one.model or number_format.MISSING,
+                 number_format.number(one.suspicion)) for one in found.rows[:SHOWN_MISTAKES]]  # fmt: skip
+        parts.append(_table(("Kind", "Image", "Label", "Model", "Suspicion"), rows))
+    parts.append(_prose(MISTAKES_NEXT))
+    return parts
+
+
+def _worth(answer: WorthEntry) -> list[str]:
+    rows = [
+        (AMOUNT_KINDS[row.kind], f"{row.share:.0%}", str(row.images), str(row.groups), number_format.number(row.value),
+         number_format.number(row.standard_error), str(row.seeds), duration(row.seconds))
+        for row in answer.amounts
+    ]  # fmt: skip
+    head = ("Trained on", "Share", "Images", "Groups", answer.metric, "Standard error", "Seeds", "A training took")
+    return [f"## What more data of {_plain(answer.dataset)} would bring", _plain(answer.text), _table(head, rows)]
 
 
 def _figure_rows(gate: GateContent, measured: Sequence[ArmContent]) -> Iterable[Sequence[str]]:

@@ -33,10 +33,10 @@ def _points(name: str, blind_to: str) -> MetricWords:
     return MetricWords(text, text, blind_to, "points higher", "points lower")
 
 
-_AP = "how many objects are found, and how many detections are false, at the threshold that you will use"
-_AR = "how many false detections come with them"
+_AP = "how many objects it misses and how many of its finds are false: both depend on how sure it must be"
+_AR = "how many false finds come with them"
 _OKS = "how far single points are off, or which of them"
-_FOUND = "how many false detections come with them"
+_FOUND = "how many false finds come with them"
 
 METRIC_WORDS: dict[str, MetricWords] = {
     "mAP50-95": _points("finding objects and placing boxes", _AP),
@@ -45,24 +45,24 @@ METRIC_WORDS: dict[str, MetricWords] = {
     "mAP_small": _points("finding small objects", _AP),
     "mAP_medium": _points("finding objects of middle size", _AP),
     "mAP_large": _points("finding large objects", _AP),
-    "AR_1": _points("finding objects with one detection for each image", _AR),
-    "AR_10": _points("finding objects with ten detections for each image", _AR),
+    "AR_1": _points("finding objects with one find for each image", _AR),
+    "AR_10": _points("finding objects with ten finds for each image", _AR),
     "AR_100": _points("finding objects at all", _AR),
     "AR_small": _points("finding small objects at all", _AR),
     "AR_medium": _points("finding objects of middle size at all", _AR),
     "AR_large": _points("finding large objects at all", _AR),
     "recall": _share("{objects}", "are found", _FOUND),
-    "precision": _share("detections", "are right", "how many objects are missed"),
+    "precision": _share("finds", "are right", "how many objects are missed"),
     "best_confidence_median": MetricWords(
-        "the model's typical sureness of its best detection in an image (0 to 100) is {range}",
-        "the model's typical sureness of its best detection in an image (0 to 100) is {range}",
-        "whether these detections are right",
+        "the model's typical sureness of its best find in an image (0 to 100) is {range}",
+        "the model's typical sureness of its best find in an image (0 to 100) is {range}",
+        "whether these finds are right",
         "points higher",
         "points lower",
     ),
     "false_positives_per_image": MetricWords(
-        "there are {range} false detections in 100 images",
-        "there are {range} false detections in 100 images",
+        "there are {range} false finds in 100 images",
+        "there are {range} false finds in 100 images",
         "how many objects are missed",
     ),
     "accuracy": _share("images", "are judged right", "which mistakes are made, missed images or false alarms"),
@@ -72,11 +72,11 @@ METRIC_WORDS: dict[str, MetricWords] = {
     "false_alarm_rate": _share(
         "images without what is looked for", "raise a false alarm", "how many images are missed that should raise one"
     ),
-    "AUC": _points("telling images with it from images without", "how many are missed at the threshold you will use"),
+    "AUC": _points("telling images with it from images without", "how many are missed, once the model is in use"),
     "ms_per_image": MetricWords(
         "an image takes {range}",
         "an image takes {range}",
-        "how good the detections are, and how long an image takes on another machine",
+        "how good the finds are, and how long an image takes on another machine",
         "ms more",
         "ms less",
         1.0,
@@ -85,7 +85,7 @@ METRIC_WORDS: dict[str, MetricWords] = {
     "PCK@0.05": _share(
         "labelled keypoints",
         "are placed within a twentieth of the object's size",
-        "how many false detections there are",
+        "how many false finds there are",
     ),
     "OKS-mAP50-95": _points("placing keypoints", _OKS),
     "OKS-mAP50": _points("placing keypoints roughly", _OKS),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from liftgate.errors import LedgerError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.last_run import LastRun, read_last_run
 from liftgate.ledger.records import EvaluationEntry, StepEntry
 from liftgate.ledger.results import PredictResult
+from liftgate.ledger.runs import RunFolder
 from liftgate.ledger.workspace import Workspace
 from liftgate.reporting.evaluation_figures import evaluation_file
+
+_OF_A_RUN = ("run.json", "results/results.csv")
 
 
 def last_recorded_steps(ledger: Ledger) -> LastRun:
@@ -41,6 +45,14 @@ def missing(workspace: Workspace, ledger: Ledger, run: LastRun, unreadable: Mapp
                 f"The weights of {name} are gone (runs folder, {trained.result.best}): its figures are from the "
                 "record, and cannot be measured again without training."
             )
+        run_folder = PurePosixPath(trained.result.best).parts[0]
+        if gone := [one for one in _OF_A_RUN if not _is_there(workspace.folder, f"{run_folder}/{one}")]:
+            yield (
+                f"{' and '.join(gone)} of {name} {'are' if len(gone) > 1 else 'is'} gone (runs folder, {run_folder}): "
+                "curves and settings are shown as they were recorded."
+            )
+        elif problem := _problem_of(RunFolder(workspace.folder / run_folder)):
+            yield f"run.json of {name} cannot be used ({problem}): its figures are from the record."
     for step in run.of_kind("predict"):
         result = PredictResult.from_body(step.result)
         if not _is_there(workspace.folder, result.file):
@@ -60,3 +72,12 @@ def missing(workspace: Workspace, ledger: Ledger, run: LastRun, unreadable: Mapp
 
 def _is_there(folder: Path, name: str) -> bool:
     return (folder / name).is_file()
+
+
+def _problem_of(run: RunFolder) -> str:
+    """Return what is wrong with the record of a run; empty: nothing."""
+    try:
+        run.read()
+    except LedgerError as error:
+        return error.what
+    return ""

@@ -14,6 +14,7 @@ from liftgate.ledger.model_records import PromotionEntry
 from liftgate.ledger.production_records import DriftEntry
 from liftgate.ledger.records import DataEntry, FlowEntry, VerdictEntry
 from liftgate.ledger.results import EvaluateResult, GateResult
+from liftgate.progress import duration
 from liftgate.reporting import number_format
 from liftgate.reporting.page import environment
 
@@ -126,7 +127,7 @@ def _month(
     promotion = used[-1].parse(PromotionEntry) if used else None
     champion = promotion.version if promotion else None if promotions is None else _NONE_PROMOTED
     spent = record.spent
-    hours = "unknown" if spent is None else f"{spent.hours:.2f} h"
+    hours = "unknown" if spent is None else duration(spent.seconds)
     usd = None if spent is None else spent.usd(usd_per_hour)
     return MonthContent(
         ended=flow.time[:16].replace("T", " "),
@@ -138,8 +139,16 @@ def _month(
         spent=hours if usd is None else f"{hours}, {number_format.money(usd)}",
         champion=champion,
         basis="" if promotion is None else promotion.basis,
-        drift=tuple(str(one.parse(DriftEntry)) for one in drifts if start < one.seq < flow.seq),
+        drift=tuple(_drift(one.parse(DriftEntry)) for one in drifts if start < one.seq < flow.seq),
     )
+
+
+def _drift(found: DriftEntry) -> str:
+    """Return what was found, by the names of the folders: where they lie means nothing on a page."""
+    of_days = found.reference == f"{found.production} before"
+    against = "the days before" if of_days else Path(found.reference).name
+    moved = ", ".join(f"{row.statistic} of {row.camera}" for row in found.rows if row.word == "drift")
+    return f"{found.answer} in {Path(found.production).name} against {against}" + (f": {moved}" if moved else "")
 
 
 def _verdicts(run: LastRun) -> Iterator[tuple[str, str, str]]:

@@ -156,3 +156,10 @@ def coordinate(value: float) -> float:
     12.3
     """
     return round(value, 1)
+
+
+def format_setting(value: object) -> str:
+    """Return a setting as text; `not set` for None."""
+    if value is None:
+        return "not set"
+    return f"{value:g}" if isinstance(value, float) else str(value)

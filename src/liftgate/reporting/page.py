@@ -38,6 +38,14 @@ VERDICT_SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
 """A verdict has a word, a sign and a colour, so that it can be read without any one of them."""
 N_LINE_STYLES = 6
 """Line styles in style.css; the seventh line has the first style again."""
+SHOWN_MISTAKES = 20
+"""Likely mistakes in labels that a page lists"""
+MISTAKES_NEXT = (
+    "`liftgate check STUDY --review DIR` writes a page with a picture of each, to accept or reject them by keyboard; "
+    "a model may be wrong where a label is right."
+)
+AMOUNT_KINDS = {"new": "some of the groups", "old": "a part of every group", "all": "all"}
+"""What `worth` trained on, in words"""
 _MOST_WORDS = 14
 """Labels in one picture at most, of truth and detections together"""
 _CLASS_COLUMNS = ("n_objects", "AP50-95", "AP50", "recall", "precision", "n_detections")
@@ -112,6 +120,9 @@ def environment() -> Environment:
         gate_metrics=gate_metrics,
         seeds_of=seeds_of,
         n_line_styles=N_LINE_STYLES,
+        shown_mistakes=SHOWN_MISTAKES,
+        mistakes_next=MISTAKES_NEXT,
+        amount_kinds=AMOUNT_KINDS,
     )
     return made
 
@@ -196,14 +207,16 @@ def _breakable(name: str) -> str:
 
 
 def _with_code(text: str) -> str:
-    """Return text with what is between backticks as code; all of it escaped."""
+    """Return text with what is between backticks as code and options in one piece; all of it escaped."""
     from markupsafe import Markup, escape
 
     text = visible_text(text)
     parts = text.split("`")
-    if len(parts) % 2 == 0:  # one backtick alone quotes nothing
-        return escape(text)
-    return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+    quoted = len(parts) % 2 == 1  # one backtick alone quotes nothing
+    marked = Markup().join(
+        Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts if quoted else [text])
+    )
+    return Markup(re.sub(r"(?<![\w-])--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(marked))))
 
 
 def _curve_json(curves: Sequence[ThresholdCurve]) -> str:

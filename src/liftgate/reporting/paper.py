@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from liftgate.files import write_text
+from liftgate.hashing import short
 from liftgate.reporting import drawing, latex, number_format, tables
 from liftgate.reporting.content import Chart, GateContent, ReportContent
 from liftgate.reporting.markdown import render_markdown
@@ -41,6 +42,10 @@ def _files(content: ReportContent) -> Iterator[tuple[str, str]]:
         yield from _of_gate(gate)
     for chart in content.charts:
         yield from _of_chart("training", chart)
+    searched = [f"mistakes-{_slug(found.dataset)}-{_slug(found.arm)}" for found in content.mistakes]
+    for name, found in zip(searched, content.mistakes, strict=True):
+        several = f"-{short(found.step)}" if searched.count(name) > 1 else ""
+        yield f"{name}{several}.csv", as_csv(tables.mistake_rows(found))
 
 
 def _of_gate(gate: GateContent) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from liftgate.reporting.page import environment
 from liftgate.stats.interval import Interval
 
 _LEFT, _TOP, _WIDE, _HIGH = 58.0, 40.0, 380.0, 220.0
+_FILLED = "Filled: no other is as fast and as accurate, by the estimates."
+_NOTE = 84
+"""Letters of a line of the notes: the picture is 560 wide, a letter about 5.7"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,13 @@ class _Placed:
     bottom: float
     on_front: bool
     text: str
+    row: str
+    """The same with a label that leaves room for its numbers"""
 
 
-def pareto_picture(points: Sequence[ParetoPoint], *, title: str, x_label: str, y_label: str, note: str) -> str:
+def pareto_picture(
+    points: Sequence[ParetoPoint], *, title: str, x_label: str, y_label: str, notes: Sequence[str]
+) -> str:
     """Return the SVG. A model is filled where no other is at once as fast and as accurate, by the estimates.
 
     Args:
@@ -43,12 +51,12 @@ def pareto_picture(points: Sequence[ParetoPoint], *, title: str, x_label: str, y
         title: of the picture.
         x_label: of the latency.
         y_label: of the accuracy.
-        note: what the intervals rest on.
+        notes: what the intervals rest on, in lines.
 
     >>> fast, good = (Interval(v, v - 1, v + 1, .95, "t", 90, 9) for v in (5.0, 8.0))
     >>> score = Interval(.5, .4, .6, .95, "t", 90, 9)
     >>> drawn = pareto_picture([ParetoPoint("a", fast, score), ParetoPoint("b", good, score)],
-    ...                        title="t", x_label="ms", y_label="mAP", note="n")
+    ...                        title="t", x_label="ms", y_label="mAP", notes=["n"])
     >>> drawn.count('class="front"'), drawn.count('class="behind"')
     (1, 1)
     """
@@ -64,7 +72,8 @@ def pareto_picture(points: Sequence[ParetoPoint], *, title: str, x_label: str, y
             top=down(_ends(one.accuracy)[-1]),
             bottom=down(_ends(one.accuracy)[0]),
             on_front=not any(_dominates(other, one) for other in points),
-            text=f"{one.label}: {_text(one.latency)} ms, {_text(one.accuracy)}",
+            text=f"{one.label}: {_numbers(one)}",
+            row=f"{_shortened(one.label)}: {_numbers(one)}",
         )
         for one in points
     ]
@@ -72,10 +81,20 @@ def pareto_picture(points: Sequence[ParetoPoint], *, title: str, x_label: str, y
         environment()
         .get_template("pareto.svg.j2")
         .render(
-            title=title, x_label=x_label, y_label=y_label, note=note, points=placed, across=across, down=down,
+            title=title, x_label=x_label, y_label=y_label, points=placed, across=across, down=down,
             left=_LEFT, top=_TOP, wide=_WIDE, high=_HIGH,
+            lines=[line for note in (_FILLED, *notes) for line in textwrap.wrap(note, _NOTE)],
         )
     )  # fmt: skip
+
+
+def _numbers(one: ParetoPoint) -> str:
+    return f"{_text(one.latency)} ms, {_text(one.accuracy)}"
+
+
+def _shortened(label: str) -> str:
+    """Return a label of at most 26 characters: the ends of file names tell them apart."""
+    return label if len(label) <= 26 else f"{label[:9]}…{label[-16:]}"
 
 
 def _dominates(other: ParetoPoint, one: ParetoPoint) -> bool:

@@ -10,16 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from liftgate.evaluation.records import Comparison
-from liftgate.evaluation.verdict import FEW_GROUPS, as_gain, decide
+from liftgate.evaluation.verdict import FEW_GROUPS, SETTLING_CHANCE, as_gain, decide
 from liftgate.ledger.records import CONTAMINATED
 from liftgate.reporting.content import ClaimContent, Contribution, GateContent, ReportContent
+from liftgate.reporting.difference_words import asked_for, both_values, change_in_words, with_unit
 from liftgate.reporting.metric_words import words_of
 from liftgate.reporting.number_format import about, exact, outward
 from liftgate.stats.interval import Interval
 from liftgate.stats.seeds import MIN_SEEDS
-from liftgate.study.records import Gate, VerdictWord
+from liftgate.study.records import VerdictWord
 
 _BEST_TO_WORST: tuple[VerdictWord, ...] = ("PASS", "MARGINAL", "FAIL")
+ONE_GROUP = "images that belong together, such as frames of one video, count as one group"
+RANGE = "the range in the answer allows for the luck of which images these are"
+_FINDINGS = "what stands under “Findings” below"
 _START = {"PASS": "Yes", "MARGINAL": "Not settled", "FAIL": "No"}
 
 
@@ -32,6 +36,8 @@ class PlainAnswer:
     sentence: str
     does_not_say: tuple[str, ...]
     next_step: str
+    terms: tuple[str, ...] = ()
+    """What its words mean: a range, a group"""
 
 
 def plain_answer(gate: GateContent, content: ReportContent) -> PlainAnswer:
@@ -46,8 +52,10 @@ def plain_answer(gate: GateContent, content: ReportContent) -> PlainAnswer:
     if gate.verdict.word == "PASS" and (_is_contaminated(gate) or _undeclared(gate)):
         start = "Yes, with a reservation"
     far = "; these images do not show how far that holds elsewhere" if _has_no_interval(gate) else ""
-    sentence = f"{start}: {body}{_on(gate, content)}{far}."
-    return PlainAnswer(_asked(gate.gate), sentence, tuple(_limits(gate, content)), _next_step(gate))
+    sentence, next_step = f"{start}: {body}{_on(gate, content)}{far}.", _next_step(gate)
+    used = (("separate group" in sentence and ONE_GROUP not in next_step, ONE_GROUP), (_has_range(gate), RANGE))
+    terms = tuple(text for is_used, text in used if is_used)
+    return PlainAnswer(_asked(gate), sentence, tuple(_limits(gate, content)), next_step, terms)
 
 
 def no_answer(content: ReportContent) -> PlainAnswer:
@@ -60,9 +68,12 @@ def no_answer(content: ReportContent) -> PlainAnswer:
     return PlainAnswer("", f"No answer yet: {reason}.", limits, f"Run `{again}`: it goes on from what there is.")
 
 
-def _asked(gate: Gate) -> str:
+def _asked(content: GateContent) -> str:
+    gate = content.gate
     if not gate.is_comparison:
-        return f"Is {quoted(gate.arm)} good enough?"
+        enough = f"Is {quoted(gate.arm)} good enough"
+        controls = [quoted(one.control) for one in content.contributions if one.control]
+        return f"{enough}, and better than {' and '.join(controls)}?" if controls else f"{enough}?"
     treatment, control = quoted(gate.treatment), quoted(gate.control)
     if gate.claim == "equal":
         return f"Are {treatment} and {control} equally good?"
@@ -84,19 +95,29 @@ def _comparison_sentence(gate: GateContent) -> str:
         as_gain(delta, metric), comparison.margin, asked.rule, comparison.claim, published=asked.published is not None
     )
     than = f" with {quoted(asked.treatment)} than with {quoted(asked.control)}"
-    change = words_of(metric).difference.format(range=_change(delta, comparison), objects=_objects(gate)) + than
+    change = words_of(metric).difference.format(range=change_in_words(delta, comparison), objects=_objects(gate)) + than
     if expected != gate.verdict.word:
         reason = _reason(gate)
         return f"{reason}, although {change}" if reason else f"{change}; the reasons are listed below"
     if asked.rule == "point":
-        return f"by the rule that was agreed, which leaves chance out: {change}{_asked_for(comparison)}"
+        return f"by the rule that was agreed on, which leaves luck out: {change}{asked_for(comparison)}"
     if not delta.established:
         return change
     if comparison.claim == "equal":
         return _equality_sentence(gate.verdict.word, change, comparison)
     gain = as_gain(delta, metric)
     worse = gate.verdict.word == "FAIL" and gain.high is not None and gain.high < 0
-    return f"it is worse; {change}" if worse else f"{change}{_asked_for(comparison)}"
+    measured = both_values(comparison)
+    return (
+        f"it is worse; {change}{measured and f' ({measured})'}"
+        if worse
+        else f"{change}{asked_for(comparison, measured)}"
+    )
+
+
+def _has_range(gate: GateContent) -> bool:
+    """Return whether the sentence goes by an interval, which it writes as a range of numbers."""
+    return gate.gate.rule == "interval" and not _has_no_interval(gate) and (bool(gate.claims) or bool(gate.comparison))
 
 
 def _has_no_interval(gate: GateContent) -> bool:
@@ -107,7 +128,7 @@ def _has_no_interval(gate: GateContent) -> bool:
 
 def _equality_sentence(word: VerdictWord, change: str, comparison: Comparison) -> str:
     words = words_of(comparison.metric)
-    bound = f"{_amount(exact(comparison.margin, words.scale), words.more)} or {words.fewer}"
+    bound = f"{with_unit(exact(comparison.margin, words.scale), words.more)} or {words.fewer}"
     return {
         "PASS": f"the two are equal for this purpose; {change} (equal means at most {bound})",
         "MARGINAL": f"whether the two are equal is open; {change} (equal means at most {bound})",
@@ -135,46 +156,23 @@ def _words_of_claims(gate: GateContent) -> Sequence[VerdictWord]:
 
 
 def _claim_sentence(claim: ClaimContent, gate: GateContent) -> str:
+    return f"{_measured(claim, gate)} with {quoted(gate.gate.arm)} (asked for: {_bound(claim)})"
+
+
+def _measured(claim: ClaimContent, gate: GateContent) -> str:
+    """Return what was measured: its interval, or the value alone where there is none or the rule goes by it."""
     words, value = words_of(claim.metric), claim.value
-    if value.low is None or value.high is None:
+    if value.low is None or value.high is None or gate.gate.rule == "point":
         amount = f"about {about(value.estimate, words.scale)}"
     else:
         low, high = outward(value.low, value.high, (claim.at_least,), words.scale)
         amount = low if low == high else f"{low} to {high}"
-    text = words.value.format(range=f"{amount}{words.unit}", objects=_objects(gate))
-    bound = f"{exact(claim.at_least, words.scale)}{words.unit}"
-    return f"{text} with {quoted(gate.gate.arm)} (asked for: {claim.side} {bound})"
+    return words.value.format(range=f"{amount}{words.unit}", objects=_objects(gate))
 
 
-def _change(delta: Interval, comparison: Comparison) -> str:
-    """Return a difference as an amount with its direction: `8 to 18 more`, `between 2 fewer and 9 more`."""
-    words = words_of(comparison.metric)
-    if delta.low is None or delta.high is None:
-        amount = about(delta.estimate, words.scale)
-        if amount == "0":
-            return f"about 0 {words.more} or {words.fewer}"
-        return f"about {_amount(amount.lstrip('−'), words.more if delta.estimate > 0 else words.fewer)}"
-    low, high = outward(delta.low, delta.high, (0.0, *comparison.reached_at), words.scale)
-    if delta.low >= 0:
-        return _amount(low, words.more) if low == high else f"{low} to {_amount(high, words.more)}"
-    below = low.lstrip("−")
-    if delta.high <= 0:
-        above = high.lstrip("−")
-        return _amount(below, words.fewer) if low == high else f"{above} to {_amount(below, words.fewer)}"
-    return f"between {_amount(below, words.fewer)} and {_amount(high, words.more)}"
-
-
-def _amount(number: str, unit: str) -> str:
-    return f"{number} {unit.replace('points', 'point') if number == '1' else unit}"
-
-
-def _asked_for(comparison: Comparison) -> str:
-    words = words_of(comparison.metric)
-    margin = exact(comparison.margin, words.scale)
-    better, worse = (words.fewer, words.more) if comparison.less_is_better else (words.more, words.fewer)
-    if comparison.margin > 0:
-        return f" (asked for: at least {_amount(margin, better)})"
-    return f" (allowed: at most {_amount(margin.lstrip('−'), worse)})" if comparison.margin < 0 else ""
+def _bound(claim: ClaimContent) -> str:
+    words = words_of(claim.metric)
+    return f"{claim.side} {exact(claim.at_least, words.scale)}{words.unit}"
 
 
 def _objects(gate: GateContent) -> str:
@@ -188,11 +186,17 @@ def _reason(gate: GateContent) -> str:
     unsure = [one for one in gate.contributions if not _is_positive(one.comparison)]
     forgot = [one for one in gate.forgetting if gate.gate.forget_at_most is not None]
     if gate.verdict.word == "FAIL" and (nothing := _brings_nothing(gate)):
-        reached = "the number that was asked for is reached, but " if "PASS" in _words_of_claims(gate) else ""
-        brought = "made it worse" if _is_negative(nothing.comparison) else "is not shown to add anything"
-        return f"{reached}what was tried {brought}: {_added(nothing, gate)}"
+        enough = " and ".join(f"{_measured(one, gate)}, where {_bound(one)} was asked for" for one in gate.claims)
+        alone = f"; {quoted(gate.gate.arm)} alone would be enough: {enough}"
+        brought = "the change that was tried is not shown to add anything"
+        if _is_negative(nothing.comparison):
+            control = (
+                nothing.control and f"{quoted(nothing.control)}, made without the change that was tried, is better"
+            )
+            brought = control or "the change that was tried made it worse"
+        return f"{brought}: {_added(nothing, gate)}{alone if 'PASS' in _words_of_claims(gate) else ''}"
     if gate.verdict.word == "MARGINAL" and unsure:
-        return f"whether what was tried adds to it is open: {_added(unsure[0], gate)}"
+        return f"whether the change that was tried adds to it is open: {_added(unsure[0], gate)}"
     if forgot:
         more = "may have" if gate.verdict.word == "MARGINAL" else "has"
         worst = min(forgot, key=lambda one: as_gain(one.delta, one.metric).estimate)
@@ -210,8 +214,10 @@ def _added(contribution: Contribution, gate: GateContent) -> str:
     control = contribution.control
     than = f"with {quoted(gate.gate.arm)} than with {quoted(control)}" if control else "than without it"
     comparison = contribution.comparison
-    change = _change(comparison.delta, comparison)
-    return f"{words_of(comparison.metric).difference.format(range=change, objects='objects')} {than}"
+    change = change_in_words(comparison.delta, comparison)
+    both = both_values(comparison)
+    text = words_of(comparison.metric).difference.format(range=change, objects="objects")
+    return f"{text} {than}{both and f' ({both})'}"
 
 
 def _is_negative(comparison: Comparison) -> bool:
@@ -226,7 +232,7 @@ def _is_positive(comparison: Comparison) -> bool:
 
 def _part(comparison: Comparison, than: str) -> str:
     text = words_of(comparison.metric).difference
-    return text.format(range=_change(comparison.delta, comparison), objects="objects") + f" than {than}"
+    return text.format(range=change_in_words(comparison.delta, comparison), objects="objects") + f" than {than}"
 
 
 def _on(gate: GateContent, content: ReportContent) -> str:
@@ -253,28 +259,26 @@ def _seen(gate: GateContent, content: ReportContent) -> str:
     return " that training never used" if split == "test" and content.checked and not _leaks(content) else ""
 
 
-def _leaks(content: ReportContent) -> list[str]:
-    found = (*content.findings, *(one.finding for one in content.ignored))
-    return [one.id for one in found if one.severity != "info" and one.id.startswith(("splits.leak", "splits.same"))]
-
-
 def _limits(gate: GateContent, content: ReportContent) -> Iterator[str]:
     """Yield what the verdict does not say, the gravest first."""
     split = gate.gate.on.rpartition(".")[2]
-    if undeclared := _undeclared(gate):
-        yield f"That the change that was tried is the cause: the two also differ in {'; '.join(undeclared)}."
+    if differing := _undeclared(gate):
+        yield f"That the change that was tried is the cause: the two also differ in {'; '.join(differing)}."
     if _is_contaminated(gate):
         yield f"That it holds on new images: {gate.gate.on} was looked at more often than was declared."
     if split in ("train", "val"):
         use = "trained on" if split == "train" else "used to choose the best moment of training"
-        yield f"How good it is on new images: {gate.gate.on} was {use}, which flatters."
-    if leaks := _leaks(content):
-        yield f"That training never saw these images: {', '.join(dict.fromkeys(leaks))} is among the findings."
+        yield (
+            f"How good it is on new images: these were {use}, so the numbers may look better than they are; images "
+            "kept apart (a test split) would tell."
+        )
+    if found := _leaks(content):
+        yield f"That training never saw these images: {', '.join(dict.fromkeys(found))} is among the findings."
     if gate.late:
         yield "That the rule was set before the numbers: it was changed after a first verdict."
     yield from _repetition_limits(gate)
     if gate.gate.rule == "point":
-        yield "How much of it is chance: the rule that was agreed does not ask."
+        yield "Whether it could be luck: the rule that was agreed on takes the measured numbers as they are."
     metrics = [gate.comparison.metric] if gate.comparison else [one.metric for one in gate.gate.claims]
     blind = dict.fromkeys(words_of(metric).blind_to for metric in metrics)
     if len(metrics) == 1:
@@ -292,8 +296,8 @@ def _repetition_limits(gate: GateContent) -> Iterator[str]:
     if gate.comparison is None and trained:
         least = 1  # claims are asked of the first seed alone
     if least < MIN_SEEDS:
-        times = "once" if least == 1 else f"{least} times"
-        yield f"Whether the same recipe comes out the same each time: its training was judged {times}."
+        judged = "one training was" if least == 1 else f"{least} trainings were"
+        yield f"Whether training again in the same way gives the same result: only {judged} judged."
     basis = gate.comparison.delta if gate.comparison else next((one.value for one in gate.claims), None)
     if basis is not None and basis.n_images and basis.informative < FEW_GROUPS:
         yield f"Much beyond these images: only {basis.informative} separate groups of them tell anything about it."
@@ -307,7 +311,14 @@ def _undeclared(gate: GateContent) -> list[str]:
 
 
 def _is_contaminated(gate: GateContent) -> bool:
+    """Return whether the images had been looked at more often than was declared."""
     return any(caveat.startswith(CONTAMINATED) for caveat in gate.verdict.caveats)
+
+
+def _leaks(content: ReportContent) -> list[str]:
+    """Return the ids of findings which say that training may know the images, ignored ones too."""
+    found = (*content.findings, *(one.finding for one in content.ignored))
+    return [one.id for one in found if one.severity != "info" and one.id.startswith(("splits.leak", "splits.same"))]
 
 
 def _next_step(gate: GateContent) -> str:
@@ -333,7 +344,7 @@ def _after_comparison(gate: GateContent) -> str:
     if gate.verdict.word == "PASS":
         return f"Take {treatment}; before it replaces a model in use, try it beside that model on new images."
     if _is_negative(comparison):
-        return f"Keep {control}. Look at the findings and at the images that became worse before training again."
+        return f"Keep {control}. Look at {_FINDINGS}, and at the images that became worse, before training again."
     return f"Keep {control}, unless a smaller gain than was asked for is worth its cost."
 
 
@@ -350,7 +361,7 @@ def _after_claims(gate: GateContent) -> str:
     if (nothing := _brings_nothing(gate)) and nothing.control:
         return _without(arm, nothing)
     if trained:
-        return f"Do not use {arm} for this yet. Look at its worst images and at the findings before training again."
+        return f"Do not use {arm} for this yet. Look at its worst images, and at {_FINDINGS}, before training again."
     return f"{arm} is not enough as it is: train on images of your own, and ask again."
 
 
@@ -358,10 +369,10 @@ def _without(arm: str, nothing: Contribution) -> str:
     control = quoted(nothing.control)
     if _is_negative(nothing.comparison):
         return (
-            f"Do not use {arm}: {control}, without what was tried, does better. Look at the findings and at the images "
-            "that became worse before more is spent on it."
+            f"Do not use {arm}: {control}, made without the change, does better. Look at {_FINDINGS}, and at the "
+            "images that became worse, before more is spent on it."
         )
-    return f"Do not use {arm}: it is not shown to do better than {control}, which is without what was tried."
+    return f"Do not use {arm}: it is not shown to do better than {control}, which was made without the change."
 
 
 def _to_settle(settled_by: str, groups: int | None, basis: Interval | None) -> str:
@@ -370,6 +381,8 @@ def _to_settle(settled_by: str, groups: int | None, basis: Interval | None) -> s
     if groups is None or basis is None:
         return "More images of this kind may not settle it: keep what you have, or decide by cost."
     return (
-        f"Label images from about {groups:,} separate groups in all, where there are {basis.n_groups:,} now, and run "
-        "again. Until then, keep what you have."
+        f"Until it is settled, keep what you have. To settle it, label more images to measure with, none of them to "
+        f"train on: from about {groups:,} separate groups in all, where there are {basis.n_groups:,} now "
+        f"({ONE_GROUP}). If the difference is what it looks like, a new run then settles it in "
+        f"{SETTLING_CHANCE:.0%} of all cases."
     )

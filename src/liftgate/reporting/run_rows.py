@@ -8,7 +8,7 @@ from liftgate.checks.finding import Finding
 from liftgate.ledger.last_run import TrainedStage
 from liftgate.ledger.records import FindingRow, Spent, StepEntry
 from liftgate.ledger.step_costs import step_costs
-from liftgate.reporting.content import CostRow, RunContent, TrajectoryPoint
+from liftgate.reporting.run_content import CostRow, RunContent, TrajectoryPoint
 
 _SHORTEST = 1.0
 """Seconds; a step that took less has no row"""

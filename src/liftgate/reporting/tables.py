@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from liftgate.evaluation.records import Evaluation
+from liftgate.ledger.mistake_records import MistakesResult
 from liftgate.reporting.content import ArmContent, GateContent, ReportContent
 from liftgate.reporting.page import class_columns, metric_names
 from liftgate.stats.interval import Interval
@@ -62,6 +63,15 @@ def class_rows(gate: GateContent) -> Rows:
             for arm, seed, evaluation in measured
         ]
     return rows
+
+
+def mistake_rows(found: MistakesResult) -> Rows:
+    """Return a row per likely mistake in labels, the most suspicious first."""
+    head = ("kind", "image", "group", "label", "model", "left", "top", "right", "bottom", "suspicion")
+    return [
+        head,
+        *((one.kind, one.image, one.group, one.label, one.model, *one.box, one.suspicion) for one in found.rows),
+    ]
 
 
 def slice_rows(gate: GateContent) -> Rows:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.deploy.bench.energy import EnergyMeter
-from liftgate.deploy.bench.records import Accuracy, BatchSpeed, BenchResult, ModelSpeed
+from liftgate.deploy.bench.records import Accuracy, BatchSpeed, BenchResult, ModelSpeed, timing_basis
 from liftgate.deploy.bench.rounds import BenchModel, BenchPlan, measure, this_machine
 from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task
 from liftgate.errors import UsageError
@@ -190,9 +190,20 @@ def _draw(result: BenchResult, path: Path) -> None:
         if (speed := _at(model, smallest)) is not None
     ]
     metric = result.accuracy[0].metric
-    note = f"{result.machine.threads} threads of {result.machine.processor}; {result.accuracy[0].value.basis}"
+    machine, again = result.machine, next((one for one in result.ratios if one.batch == smallest), None)
+    left_out = [model.name for model in result.models if _at(model, smallest) is None]
+    notes = [
+        f"{machine.threads} thread{'s' * (machine.threads > 1)} of {machine.processor}",
+        f"{metric}: {result.accuracy[0].value.basis}",
+        f"ms: {timing_basis(points[0].latency)}",
+    ]
+    if left_out:
+        notes.append(f"Not drawn, as they take no batch of {smallest}: {', '.join(left_out)}")
+    if again is not None and again.word == "too noisy to say":
+        times = f"{again.ratio.estimate:.2f} times its own time"
+        notes.append(f"The first model took {times}: too noisy to say who is faster.")
     text = pareto_picture(
-        points, title=f"{metric} over latency, batch {smallest}", x_label="ms per image", y_label=metric, note=note
+        points, title=f"{metric} over latency, batch {smallest}", x_label="ms per image", y_label=metric, notes=notes
     )
     write_text(path, text)
 

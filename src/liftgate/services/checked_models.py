@@ -14,7 +14,7 @@ from liftgate.errors import DataError, Refused, UsageError
 if TYPE_CHECKING:
     from liftgate.deploy.export.described import DescribedExport
 
-_FILES = CHECKPOINTS | {".onnx", ".xml", ".torchscript"}
+_FILES = CHECKPOINTS | {".onnx", ".xml", ".torchscript", ".tflite"}
 
 
 def is_model(path: Path) -> bool:
@@ -56,7 +56,7 @@ def inspect_model(path: Path) -> CheckedModel:
         name,
         missing=export.missing,
         ignored=export.card.notes if export.missing else (),
-        limits=tuple(found),
+        limits=(*found, *export.limits),
     )
 
 

@@ -29,10 +29,13 @@ from liftgate.judging.review import (
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import Workspace
 from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.folds import require_folds
+from liftgate.pipeline.shares import require_shares
 from liftgate.pipeline.steps.checking import measured_arms
 from liftgate.progress import Progress, silent
 from liftgate.services.checked_models import inspect_model, is_model
-from liftgate.study.study_file import is_study, load
+from liftgate.services.recorded_mistakes import recorded_search
+from liftgate.study.study_file import is_study, load, study_path
 
 
 def check(
@@ -68,7 +71,7 @@ def check(
     """
     validate_selection(select, ignore)  # before data are read
     if not isinstance(source, Dataset):
-        source = _study_inside(Path(source))
+        source = study_path(Path(source))
     if not isinstance(source, Dataset) and is_model(Path(source)):
         given = (("groups", groups), ("images", images), ("predictions", predictions), ("page", page))
         if named := [name for name, value in given if value is not None]:
@@ -82,7 +85,11 @@ def check(
         study = load(Path(source), overrides or {})
         workspace = Workspace(study)
         measured = measured_arms(Ledger(workspace.ledger)) if workspace.ledger.is_file() else {}
-        datasets, unsplit = StudyDatasets(study, workspace, progress).as_far_as_split()
+        opened = StudyDatasets(study, workspace, progress)
+        datasets, unsplit = opened.as_far_as_split()
+        if not unsplit:
+            require_folds(study, opened)
+            require_shares(study, opened)
         subject = Subject(datasets, study, measured=measured, unsplit=unsplit)
         ignore = {**study.ignore, **(ignore or {})}
     else:
@@ -103,15 +110,9 @@ def check(
     return result
 
 
-def _study_inside(path: Path) -> Path:
-    """Return the study.yaml in a folder, if there is one; else the path itself."""
-    inside = path / "study.yaml"
-    return inside if path.is_dir() and inside.is_file() and is_study(inside) else path
-
-
 def review_mistakes(
     source: str | Path | Dataset,
-    predictions: PredictionsSource,
+    predictions: PredictionsSource | None,
     folder: str | Path,
     *,
     groups: str | None = None,
@@ -123,8 +124,9 @@ def review_mistakes(
     """Write a page on which a person accepts or rejects likely mistakes in labels.
 
     Args:
-        source: data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory.
-        predictions: of a model that was trained on other images.
+        source: data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory; or a study whose flow searched for
+            mistakes.
+        predictions: of a model that was trained on other images; None: those of the study's folds.
         folder: a new folder for review.html and review.json.
         groups: rule for the groups of the data set.
         images: folder of the images, where the labels do not name it.
@@ -136,11 +138,14 @@ def review_mistakes(
         UsageError: the source cannot be read, nothing is flagged, or the folder is not empty.
     """
     require_empty(Path(folder))
-    dataset = source if isinstance(source, Dataset) else _read(source, images, progress)
-    if groups is not None:
-        dataset = assign_groups(dataset, groups, base=Path.cwd())
-    found = read_predictions(predictions, dataset)
-    review = draw_review(dataset, found, find_mistakes(dataset, found), most=most, seed=seed)
+    if predictions is None:
+        searched = recorded_search(_study_of(source), progress)
+        dataset, found, mistakes = searched.dataset, searched.predictions, searched.mistakes
+    else:
+        dataset = _labels(source, groups, images, progress)
+        found = read_predictions(predictions, dataset)
+        mistakes = find_mistakes(dataset, found)
+    review = draw_review(dataset, found, mistakes, most=most, seed=seed)
     write_review(review, dataset, Path(folder), progress=progress)
     return review
 
@@ -176,7 +181,7 @@ def mend_mistakes(
     something was accepted, for a person to correct.
 
     Args:
-        source: the labels that were reviewed; they must be as they were then.
+        source: the labels that were reviewed, or the study; they must be as they were then.
         review: review.json, or its folder.
         answers: answers.csv of the page.
         folder: a new folder.
@@ -194,14 +199,34 @@ def mend_mistakes(
     accepted = accepted_mistakes(drawn, Path(answers))
     if not accepted:
         raise UsageError("nothing was accepted, so there is nothing to mend", where=answers)
-    dataset = source if isinstance(source, Dataset) else _read(source, images, progress)
-    if groups is not None:
-        dataset = assign_groups(dataset, groups, base=Path.cwd())
+    if not isinstance(source, Dataset) and is_study(Path(source)):
+        dataset = recorded_search(Path(source), progress).dataset
+    else:
+        dataset = _labels(source, groups, images, progress)
     mended = mend(dataset, drawn, accepted)
     if to == "cvat":
         mended = images_with(mended, accepted)
     return write_dataset(mended, to, Path(folder), progress=progress)
 
 
-def _read(source: str | Path, images: str | Path | None, progress: Progress) -> Dataset:
-    return read(Path(source), images=None if images is None else Path(images), progress=progress)
+def _labels(source: str | Path | Dataset, groups: str | None, images: str | Path | None, progress: Progress) -> Dataset:
+    """Return a data set with its groups."""
+    if isinstance(source, Dataset):
+        dataset = source
+    elif is_study(Path(source)):
+        hint = "a study is reviewed by its own predictions: leave --predictions out, or give its data.yaml"
+        raise UsageError("predictions are of one data set", where=source, got="a study", hint=hint)
+    else:
+        dataset = read(Path(source), images=None if images is None else Path(images), progress=progress)
+    return dataset if groups is None else assign_groups(dataset, groups, base=Path.cwd())
+
+
+def _study_of(source: str | Path | Dataset) -> Path:
+    """Return the path of a study.
+
+    Raises:
+        UsageError: it is a data set, whose labels need predictions to be looked at.
+    """
+    if isinstance(source, Dataset) or not is_study(Path(source)):
+        raise UsageError("--review looks at what predictions contradict", expected="--predictions FILE")
+    return Path(source)

@@ -20,7 +20,7 @@ from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.pipeline.exporting import ExportSettings, write_exports
 from liftgate.progress import Progress, silent
 from liftgate.services.prediction import resolve_model
-from liftgate.study.study_file import load
+from liftgate.study.study_file import load, study_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def export(
         TrainingError: the exporter failed. Nothing is written then.
     """
     targets = plan_targets(formats, precisions)
-    path, out = resolve_model(model), Path(out)
+    path, out = study_path(resolve_model(model)), Path(out)
     if path.suffix.lower() in (".yaml", ".yml"):
         path, trained_on = _model_of_study(path, arm, progress)
         data = trained_on if data is None else data

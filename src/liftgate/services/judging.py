@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.alignment import on_common_images, require_same_images, restrict_to_truth
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash, file_hash, short
-from liftgate.judging.answers import merge_answers, read_answers
+from liftgate.judging.answers import Answer, merge_answers, read_answers
 from liftgate.judging.compare import JudgedComparison, compare_answers, require_judged_metric
+from liftgate.judging.cvat_answers import SUFFIXES, read_cvat_answers
+from liftgate.judging.cvat_task import FOLDER, write_task
 from liftgate.judging.draw import Draw, DrawnModel, Until, draw_questions
 from liftgate.judging.draw_files import PAGE, read_draw, write_draw
 from liftgate.judging.page import write_page
@@ -34,6 +36,8 @@ from liftgate.study.records import ClaimWord
 from liftgate.study.study_file import load
 from liftgate.suggestions import suggestion
 
+AnsweredIn = Literal["page", "cvat"]
+
 
 class DrawnJudgements(NamedTuple):
     """What `judge` prepared."""
@@ -41,7 +45,7 @@ class DrawnJudgements(NamedTuple):
     plan: JudgementPlan
     draw: Draw
     folder: Path | None
-    """Where draw.json, draw.csv and judge.html are; None: only planned"""
+    """Where draw.json, draw.csv and judge.html (or the task for CVAT) are; None: only planned"""
 
 
 def judge(
@@ -58,6 +62,7 @@ def judge(
     seed: int = 0,
     common: bool = False,
     until: Until | None = None,
+    to: AnsweredIn = "page",
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> DrawnJudgements:
@@ -67,7 +72,7 @@ def judge(
         control: predictions of the present model.
         treatment: predictions of the model that may replace it, on the same images.
         images: folder of images, frames.csv, or a data set, whose labels are not used.
-        out: a new folder for draw.json, draw.csv and judge.html; None: plan only.
+        out: a new folder for draw.json, draw.csv and judge.html, or a folder `cvat`; None: plan only.
         budget: number of judgements; None: as many as make the interval about 1.15 times as wide as labels would.
         groups: regex with (?P<group>…), CSV with columns image,group, or `folder`.
         split: of a data set.
@@ -77,6 +82,7 @@ def judge(
         common: use only the images that both were predicted on.
         until: what is to be settled: the questions then come group by group, and `compare_judgements` may be asked
             after any of them, with intervals that hold at every look.
+        to: where it is answered: on the page, or in a task of CVAT.
         open_anyway: as in `evaluate`.
         progress: called with the number of items done and in all.
 
@@ -105,7 +111,11 @@ def judge(
     )
     if folder is not None:
         with atomic_folder(folder) as part:
-            write_page(draw, dataset, part / PAGE, progress=progress)
+            if to == "cvat":
+                (part / FOLDER).mkdir()
+                write_task(draw, dataset, part / FOLDER, progress=progress)
+            else:
+                write_page(draw, dataset, part / PAGE, progress=progress)
             write_draw(draw, part)
     return DrawnJudgements(plan_of(draw), draw, folder)
 
@@ -146,7 +156,7 @@ def compare_judgements(
 
     Args:
         draw: draw.json of `judge`, or its folder.
-        answers: answers.csv of the page; several for several people.
+        answers: answers.csv of the page, or CVAT's export of the task (XML or zip); several for several people.
         control: the predictions that were drawn from: they must be the same as then.
         treatment: of the other model.
         metric: recall (the default), precision, F1, false_positives_per_image or true_positives_per_image.
@@ -170,11 +180,15 @@ def compare_judgements(
                 hint="give the same files in the same order, or draw again: answers about other detections say nothing",
             )  # fmt: skip
     files = [answers] if isinstance(answers, str | Path) else list(answers)
-    given = [answer for file in files for answer in read_answers(Path(file), drawn)]
+    given = [answer for file in files for answer in _answers_in(Path(file), drawn)]
     merged = merge_answers(drawn, given, conflicts_unsure=conflicts_unsure)
     return compare_answers(
         drawn, merged, metric=asked.metric, margin=asked.margin, claim=asked.claim, level=asked.level
     )
+
+
+def _answers_in(path: Path, draw: Draw) -> list[Answer]:
+    return read_cvat_answers(path, draw) if path.suffix.lower() in SUFFIXES else read_answers(path, draw)
 
 
 def _question_of(

@@ -14,7 +14,7 @@ _MOST = 0.5
 _HINT = "a share such as 0.03, the --json of `data agree A B`, or that of `check --review DIR --reviewed CSV`"
 
 
-def label_error_rate(given: float | str | Path, truth: Dataset) -> LabelErrors:
+def label_error_rate(given: float | str | Path, truth: Dataset, *, sampled: bool = False) -> LabelErrors:
     """Return the largest share of labels that may be wrong.
 
     Of two annotators it is half of what they disagree about, at the lower end of the interval of their F1: which of the
@@ -24,6 +24,7 @@ def label_error_rate(given: float | str | Path, truth: Dataset) -> LabelErrors:
     Args:
         given: a share, or the JSON of `data agree` or of `check --reviewed`.
         truth: the labels that are measured against.
+        sampled: they are of a drawn sample, whose images do not count alike: a review of its labels says no share.
 
     Raises:
         UsageError: no share between 0 and 0.5.
@@ -32,7 +33,7 @@ def label_error_rate(given: float | str | Path, truth: Dataset) -> LabelErrors:
     try:
         rate = float(str(given))
     except ValueError:
-        return _of_file(Path(str(given)), truth)
+        return _of_file(Path(str(given)), truth, sampled)
     return LabelErrors(_sound(rate, given), "as given")
 
 
@@ -42,7 +43,7 @@ def _sound(rate: float, where: object) -> float:
     return rate
 
 
-def _of_file(path: Path, truth: Dataset) -> LabelErrors:
+def _of_file(path: Path, truth: Dataset, sampled: bool) -> LabelErrors:
     try:
         document = load_json(path, SMALL)
     except (OSError, DocumentError) as error:
@@ -51,6 +52,12 @@ def _of_file(path: Path, truth: Dataset) -> LabelErrors:
         low, high = _bounds(document["f1_50_class_interval"], path)
         return LabelErrors(_sound((1 - low) / 2, path), f"two annotators, F1 {low:.3f} to {high:.3f}: half of the rest")
     if isinstance(document, list) and document and all(_is_kind(one) for one in document):
+        if sampled:
+            raise UsageError(
+                "a review counts every label alike, and on a drawn sample images stand for different numbers of others",
+                where=path, expected="the share of wrong labels among all images", hint="a share such as 0.03, or the "
+                "--json of `data agree A B` on images drawn alike",
+            )  # fmt: skip
         ends = [_bounds([one["share"]["low"], one["share"]["high"]], path)[1] * one["flagged"] for one in document]
         counted = int((~(truth.labels.crowd | truth.labels.ignore)).sum())
         reviewed = sum(int(one["reviewed"]) for one in document)

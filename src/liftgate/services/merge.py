@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,6 @@ from liftgate.data.provenance.card import Card, build_card
 from liftgate.data.provenance.declared_terms import known_terms, with_terms
 from liftgate.data.provenance.licences import Terms, terms_of
 from liftgate.files import write_bytes
-from liftgate.paths import lexical
 from liftgate.progress import Progress, silent
 from liftgate.services.dataset_source import ReadFaults, faults_of
 
@@ -151,9 +149,7 @@ def merge(
         return result
     merged = merge_datasets(plan, accept=accept, backgrounds=planned.backgrounds)
     card = planned.build_card(merged, f"liftgate data merge --to {to}")
-    with _mapping_beside(plan, Path(out)) as mapping:
-        written = write_dataset(merged, to, Path(out), card, progress=progress)
-        mapping.replace(Path(out) / MAPPING)
+    written = write_dataset(merged, to, Path(out), card, finish=_mapping_writer(plan), progress=progress)
     return replace(
         result,
         files=written.files,
@@ -218,9 +214,10 @@ def mix(
     left_out, losses = images_left_out(mixed.dataset, "yolo")
     written = mixed.dataset.take(~left_out)
     repeats = _listed_repeats(mixed.repeats, written)
-    with _mapping_beside(planned.plan, Path(out)) as mapping:
-        document = yolo.write(written, Path(out), repeats=repeats, portable=True, card=card, progress=progress)
-        mapping.replace(Path(out) / MAPPING)
+    finish = _mapping_writer(planned.plan)
+    document = yolo.write(
+        written, Path(out), repeats=repeats, portable=True, card=card, finish=finish, progress=progress
+    )
     seen = dict.fromkeys(planned.plan.names, 0)
     for image in written.images:
         if image.split == "train":
@@ -296,17 +293,11 @@ def _plan(
     return _Planned(plan, tuple(zip(plan.names, known, strict=True)), backgrounds, " ".join(words), hashes)
 
 
-@contextmanager
-def _mapping_beside(plan: MergePlan, out: Path) -> Iterator[Path]:
-    """Write the table of classes beside the folder before it is made, to be renamed into it: that needs no room."""
+def _mapping_writer(plan: MergePlan) -> Callable[[Path], None]:
+    """Return a function that writes the table of classes into a folder."""
     rows = [row.to_dict() for row in plan.table()]
-    out = lexical(out)  # `.` has no name
-    part = out.with_name(f".{out.name}.{MAPPING}.part")
-    write_bytes(part, table_bytes(tuple(rows[0]), [tuple(row.values()) for row in rows]))
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
+    table = table_bytes(tuple(rows[0]), [tuple(row.values()) for row in rows])
+    return lambda folder: write_bytes(folder / MAPPING, table)
 
 
 def _open(part: str, progress: Progress) -> Dataset:

@@ -32,7 +32,7 @@ from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.progress import Progress, silent
 from liftgate.study import trainer_licences
 from liftgate.study.records import Arm, Study
-from liftgate.study.study_file import load
+from liftgate.study.study_file import load, study_path
 
 DEFAULT_REGISTRY = "models"
 _WEIGHTS = (".pt", ".onnx", ".json", ".pth", ".engine", ".torchscript", ".tflite", ".pte")
@@ -71,7 +71,7 @@ def add_model(
         DataError: a file is not the one that the study's ledger names, or no checkpoint.
         LedgerError: one of the ledgers was changed.
     """
-    store, path = Registry(Path(registry)), Path(source)
+    store, path = Registry(Path(registry)), study_path(Path(source))
     if version is not None:
         parse_version(version)
     copies = {safe_name(key): Path(value) for key, value in (exports or {}).items()}

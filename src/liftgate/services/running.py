@@ -10,7 +10,8 @@ from liftgate.errors import UsageError
 from liftgate.ledger.workspace import results_folder
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.logs import Passage, follow, tail
-from liftgate.pipeline.control.status import Status, status_of, workspaces
+from liftgate.pipeline.control.status import Status, is_registry, status_of, workspaces
+from liftgate.study.study_file import study_path
 
 
 def status(paths: str | Path | Sequence[str | Path] = ".") -> tuple[Status, ...]:
@@ -61,14 +62,23 @@ def stop(study: str | Path, how: Literal["epoch", "now", "never mind"] = "epoch"
 
 
 def _folders(path: Path) -> Sequence[Path]:
-    return [_folder(path)] if path.is_file() else workspaces(path)
+    if path.is_file():
+        return [_folder(path)]
+    inside = study_path(path)
+    return _studies(path) or ([results_folder(inside)] if inside != path else [])
+
+
+def _studies(folder: Path) -> list[Path]:
+    """Return the results of studies at or below a folder; a registry of models has a ledger and is none."""
+    return [found for found in workspaces(folder) if not is_registry(found)]
 
 
 def _folder(path: Path) -> Path:
     """Return the folder of one study's results."""
+    path = study_path(path)
     if not path.is_dir():
         return results_folder(path)
-    found = workspaces(path)
+    found = _studies(path)
     if len(found) != 1:
         got = ", ".join(folder.name for folder in found) or "none"
         raise UsageError("the folder of one study is needed", where=path, got=got, hint="name its study.yaml")

@@ -16,7 +16,7 @@ from liftgate.data.sampling.records import CandidateFrame
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
 from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
-from liftgate.evaluation.label_errors import compare_with_errors
+from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
 from liftgate.evaluation.records import Comparison, Evaluation
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
 from liftgate.evaluation.truth import Truth, read_truth
@@ -134,6 +134,7 @@ def evaluate_sample(
     images: Path | str | None = None,
     level: float = 0.95,
     conf: float = 0.25,
+    label_errors: float | str | Path | None = None,
     open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -147,6 +148,7 @@ def evaluate_sample(
         images: as in `evaluate`.
         level: as in `evaluate`.
         conf: as in `evaluate`.
+        label_errors: as in `evaluate`, but no review; the share is that of all images, not of the sample's.
         open_anyway: as in `evaluate`.
         progress: as in `evaluate`.
 
@@ -158,7 +160,12 @@ def evaluate_sample(
     spec.validate()
     drawn = _read_recorded(Path(sample))
     inputs = _inputs(read_truth(truth, split=split, images=images, progress=progress), [predictions], open_anyway)
-    found = evaluate_weighted(on_sample(inputs.truth, drawn), inputs.predictions[0], spec, drawn.weights)
+    sampled, (predicted,) = on_sample(inputs.truth, drawn), inputs.predictions
+    if label_errors is None:
+        found = evaluate_weighted(sampled, predicted, spec, drawn.weights)
+    else:
+        errors = label_error_rate(label_errors, sampled, sampled=True)
+        found = evaluate_with_errors(sampled, predicted, spec, errors, drawn.weights)
     return replace(found, settings={**found.settings, **inputs.remarks(), "sample": drawn.hash, "note": _note(drawn)})
 
 
@@ -193,7 +200,7 @@ def compare_sample(
         images: as in `evaluate`.
         level: as in `compare`.
         conf: as in `evaluate`.
-        label_errors: as in `compare`; the share is that of all images, not of the sample's.
+        label_errors: as in `compare`, but no review; the share is that of all images, not of the sample's.
         open_anyway: as in `evaluate`.
         progress: as in `evaluate`.
 
@@ -211,7 +218,8 @@ def compare_sample(
     if label_errors is None:
         result = comparing.compare(sampled, first, second, spec)
     else:
-        result = compare_with_errors(sampled, first, second, spec, label_error_rate(label_errors, sampled))
+        errors = label_error_rate(label_errors, sampled, sampled=True)
+        result = compare_with_errors(sampled, first, second, spec, errors)
     return replace(result, images=(), caveats=(_note(drawn), *inputs.caveats(), *result.caveats))
 
 

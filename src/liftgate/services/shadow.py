@@ -16,6 +16,7 @@ from liftgate.data.production_log.records import LoggedBox
 from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.deploy.registry.store import Registry
 from liftgate.deploy.serving.champion import RegistrySource, Thresholds
+from liftgate.deploy.shadow.frames import frame_name
 from liftgate.deploy.shadow.pairs import Pair, read_disagreements, read_minutes
 from liftgate.deploy.shadow.report import write_report
 from liftgate.deploy.shadow.request import (
@@ -27,7 +28,7 @@ from liftgate.deploy.shadow.request import (
     newest_test,
 )
 from liftgate.deploy.shadow.settle import ShadowFinding, find
-from liftgate.errors import UsageError
+from liftgate.errors import DataError, UsageError
 from liftgate.files import atomic_folder, write_text
 
 DEFAULT_REGISTRY = "models"
@@ -130,7 +131,7 @@ def shadow_status(log: str | Path) -> ShadowResult:
         DataError: it cannot be read.
     """
     test = newest_test(Path(log))
-    return ShadowResult(test, find(read_minutes(test.folder), test.request))
+    return ShadowResult(test, find(read_minutes(test.folder), test.request, is_over=test.has_run_out))
 
 
 def shadow_stop(log: str | Path) -> ShadowTest:
@@ -173,7 +174,10 @@ def shadow_report(log: str | Path, out: str | Path) -> ShadowResult:
         if kept:
             (part / "frames").mkdir()
             for name in kept:
-                shutil.copyfile(test.folder / FRAMES / name, part / "frames" / name)
+                copy = Path(shutil.copyfile(test.folder / FRAMES / name, part / "frames" / name))
+                if frame_name(copy.read_bytes()) != name:
+                    hint = "delete it: its image is then left out"
+                    raise DataError("a kept frame is damaged", where=test.folder / FRAMES / name, hint=hint)
             _write_results(kept, part)
     return result
 

@@ -15,20 +15,24 @@ from liftgate.errors import LiftgateError, UsageError
 from liftgate.evaluation.records import Comparison
 from liftgate.ledger.all_runs import write_all_runs
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.last_run import read_last_run
+from liftgate.ledger.mistake_records import MistakesResult
 from liftgate.ledger.records import Body
 from liftgate.ledger.results import GateResult
 from liftgate.ledger.workspace import Workspace
-from liftgate.pipeline import preparing, runner, spending
+from liftgate.ledger.worth_records import WorthEntry
+from liftgate.pipeline import flow_plan, preparing, runner
 from liftgate.pipeline.context import Context, never
 from liftgate.pipeline.control.detach import Detached
 from liftgate.pipeline.control.detach import detach as start_detached
 from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.pipeline.engine import EngineForecast, forecast
+from liftgate.pipeline.flow_plan import Planned, training_hours
 from liftgate.pipeline.notice import Notice, ignore_notice
 from liftgate.pipeline.planning.estimate import measure as measure_pace
 from liftgate.pipeline.planning.prices import Costs, offers, read_prices
 from liftgate.pipeline.preparing import Preparation
-from liftgate.pipeline.runner import Planned, training_hours
+from liftgate.pipeline.training_runs import TrainingRuns
 from liftgate.progress import Progress, duration, silent
 from liftgate.study.records import EngineName, EngineSpec
 from liftgate.study.study_file import load
@@ -43,6 +47,10 @@ class RunResult:
     """gate → its verdict, in the order of the flow"""
     report: Path
     exit_code: int
+    mistakes: tuple[MistakesResult, ...] = ()
+    """Likely mistakes in labels, of each dataset that was searched"""
+    worth: tuple[WorthEntry, ...] = ()
+    """What more data would bring"""
 
     def _repr_html_(self) -> str:
         parts = []
@@ -133,7 +141,7 @@ def plan(
     context = replace(_open(study, overrides, progress, engine), notify=notify, should_stop=should_stop)
     if measure:
         measure_pace(context)
-    lines = runner.plan(context)
+    lines = flow_plan.plan(context)
     lengths = [line.expected for line in lines if line.state == "run" and line.kind in ("train", "predict")]
     asked = context.study
     licences = {arm.name: known for arm in asked.arms if (known := weights_licence(asked, arm)) is not None}
@@ -168,10 +176,10 @@ def cost(
     context = _open(study, overrides, progress)
     basis = "as given"
     if hours is None:
-        hours, basis = training_hours(runner.plan(context))
+        hours, basis = training_hours(flow_plan.plan(context))
     confidential = [spec.name for spec in context.study.datasets if spec.confidential]
     found = offers(options, hours, confidential=confidential, allowed=(*allowed, *allow_regions))
-    return Costs(hours, basis, spending.hours(context.workspace.folder, context.ledger), found)
+    return Costs(hours, basis, context.runs.spent().hours, found)
 
 
 def run(
@@ -218,7 +226,10 @@ def run(
                 _write_report(context)
         raise
     verdicts = {name: result.to_body() for name, result in gates.items()}
-    return RunResult(verdicts, _write_report(context), runner.exit_code(context.study, gates))
+    ran, code = read_last_run(context.ledger), runner.exit_code(context.study, gates)
+    mistakes = tuple(MistakesResult.from_body(step.result) for step in ran.of_kind("mistakes"))
+    worth = tuple(WorthEntry.from_body(step.result) for step in ran.of_kind("worth"))
+    return RunResult(verdicts, _write_report(context), code, mistakes, worth)
 
 
 def prepare(
@@ -283,7 +294,7 @@ def report(study: str | Path, *, overrides: Mapping[str, str] | None = None, sho
     """
     context = _open(study, overrides, silent)
     if not context.ledger.entries("study"):
-        raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
+        raise _no_record(context.workspace, study)
     return ReportPage(_write_report(context, show_confidential=show_confidential))
 
 
@@ -301,7 +312,7 @@ def months(study: str | Path, *, registry: str | Path | None = None) -> Path:
 
     context = _open(study, None, silent)
     if not context.ledger.entries("flow"):
-        raise UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
+        raise _no_record(context.workspace, study)
     models = None
     if registry is not None:
         store = Registry(Path(registry))
@@ -327,6 +338,16 @@ def _write_report(context: Context, *, show_confidential: bool = False) -> Path:
     return page
 
 
+def _no_record(workspace: Workspace, study: str | Path) -> UsageError:
+    """Return the error for a study without a record: it never ran, or results are there and their ledger is gone."""
+    if not any(workspace.folder.glob("2*/run.json")) and not (workspace.folder / "now.json").is_file():
+        return UsageError("this study never ran", where=study, hint=f"liftgate run {study}")
+    hint = f"put back ledger.sqlite and ledger.sqlite.head from a copy; `liftgate run {study}` would begin anew"
+    return UsageError(
+        "the study's ledger is gone, and with it every verdict and figure", where=workspace.ledger, hint=hint
+    )
+
+
 def _open(
     study: str | Path, overrides: Mapping[str, str] | None, progress: Progress, engine: EngineName | None = None
 ) -> Context:
@@ -335,4 +356,5 @@ def _open(
         loaded = replace(loaded, engine=EngineSpec(engine))
     workspace = Workspace(loaded)
     ledger = Ledger(workspace.ledger)
-    return Context(loaded, workspace, ledger, StudyDatasets(loaded, workspace, progress), progress=progress)
+    datasets, runs = StudyDatasets(loaded, workspace, progress), TrainingRuns(workspace.folder, ledger)
+    return Context(loaded, workspace, ledger, datasets, runs, progress=progress)

@@ -1,84 +1,30 @@
-"""What more data would bring: a study's arms that differ only in how much they were trained on, extrapolated."""
+"""What more data would bring: of a study whose flow asked, or whose arms differ only in how much they train on."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from liftgate.errors import UsageError
+from liftgate.evaluation.more_data import Amount, MeasuredImages, Worth, amount_of, require_near, worth_of
 from liftgate.evaluation.records import Evaluation
 from liftgate.hashing import content_hash
 from liftgate.ledger.chain import Ledger
-from liftgate.ledger.last_run import read_last_run
+from liftgate.ledger.last_run import LastRun, read_last_run, trained_stages
+from liftgate.ledger.records import StepEntry
 from liftgate.ledger.results import EvaluateResult
 from liftgate.ledger.workspace import Workspace
+from liftgate.ledger.worth_records import WorthEntry
 from liftgate.pipeline.datasets import StudyDatasets
+from liftgate.pipeline.steps.worth import answer_of
 from liftgate.progress import Progress, silent
-from liftgate.stats.differences import error_of_width
-from liftgate.stats.power_law import LARGEST_FACTOR, LEAST_AMOUNTS, Gain, gain_of_more
+from liftgate.stats.power_law import LEAST_AMOUNTS
 from liftgate.study.records import Arm, Study
 from liftgate.study.study_file import load
+from liftgate.study.vocabulary import NO_LEARNING_CURVE
 
 _SHARES = (0.25, 0.5, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An arm, and the images that it was trained on."""
-
-    arm: str
-    images: int
-    value: float
-    """Mean over seeds"""
-    standard_error: float
-    """Of the test images and of the seeds together"""
-    seeds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What more training images would bring."""
-
-    metric: str
-    on: str
-    """dataset.split"""
-    amounts: tuple[Amount, ...]
-    more: int
-    """Images beyond those of the largest arm"""
-    gain: Gain
-    hours: float | None
-    """Of labelling; None: nobody said how long an image takes"""
-
-    @property
-    def text(self) -> str:
-        """The answer in sentences."""
-        tried = "; ".join(f"{one.images:,} images {one.value:.3f} ± {one.standard_error:.3f}" for one in self.amounts)
-        seeds = min(one.seeds for one in self.amounts)
-        labelling = "" if self.hours is None else f", {self.hours:,.1f} hours of labelling"
-        one_seed = " With one seed, what a training adds by chance is not in the interval." if seeds < 2 else ""
-        return (
-            f"{self.more:,} more images would bring {100 * self.gain.value:+.1f} points of {self.metric} "
-            f"[{100 * self.gain.low:+.1f}, {100 * self.gain.high:+.1f}] on {self.on} ({self.gain.level:.0%} interval, "
-            f"power law through {len(self.amounts)} amounts, {seeds} seeds each){labelling}, if they are like those at "
-            f"hand. Measured: {tried}.{one_seed}"
-        )
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain JSON values."""
-        rows = [
-            {"arm": one.arm, "images": one.images, "value": one.value, "standard_error": one.standard_error,
-             "seeds": one.seeds}
-            for one in self.amounts
-        ]  # fmt: skip
-        return {
-            "metric": self.metric, "on": self.on, "more_images": self.more, "gain": self.gain.value,
-            "interval": [self.gain.low, self.gain.high], "level": self.gain.level, "hours": self.hours,
-            "amounts": rows,
-        }  # fmt: skip
 
 
 def worth(
@@ -89,49 +35,87 @@ def worth(
     seconds_per_image: float | None = None,
     progress: Progress = silent,
 ) -> Worth:
-    """Return what more training images would bring, from arms of a study that differ only in `take`.
+    """Return what more training images would bring, from a study's step `worth`, or arms that differ only in `take`.
 
     Args:
         study: study.yaml of a study that ran.
-        more: images beyond those of the largest arm; None: as many again.
-        metric: that the arms were evaluated by; None: that of the study's first comparison, else mAP50.
-        seconds_per_image: how long an image takes to label; None: hours are not said.
+        more: images beyond those of the largest arm; None: as the step says, else as many again.
+        metric: that the arms were evaluated by; None: that of the step, or of the study's first comparison, else
+            mAP50.
+        seconds_per_image: how long an image takes to label; None: as the step says.
         progress: called as data are read.
 
     Raises:
         UsageError: fewer than three amounts were trained on and evaluated (the message has arms to add), more than
-            four times the data are asked for, or the metric was not measured.
+            four times the data are asked for, or the metric was not measured, or follows no learning curve.
     """
     if more is not None and more < 1:
         raise UsageError("more data are at least one image", got=more)
     if seconds_per_image is not None and not 0 < seconds_per_image < 86400:
         raise UsageError("an image takes some seconds to label", got=seconds_per_image)
     opened = load(Path(study))
-    workspace = Workspace(opened)
+    workspace, rate = Workspace(opened), opened.budget.usd_per_hour
+    recorded = _recorded(workspace, metric)
+    if recorded is not None:
+        return answer_of(recorded, rate, more=more, seconds_per_image=seconds_per_image)
     datasets = StudyDatasets(opened, workspace, progress)
     family = _family(opened, datasets)
     if len(set(family.values())) < LEAST_AMOUNTS:
+        if any(step.worth is not None for step in opened.flow):
+            hint = f"liftgate run {study}"
+            raise UsageError("the last run did not come to the step `worth`", where=study, hint=hint)
         raise UsageError(
             "no arms tell what data are worth: three that differ only in how many images they are trained on",
             where=study, got=f"{len(set(family.values()))} amounts", hint=_arms_to_add(opened, datasets),
         )  # fmt: skip
-    largest = max(family.values())
-    wanted = largest if more is None else more
-    if largest + wanted > LARGEST_FACTOR * largest:
-        raise UsageError(
-            "too far to say: nothing is said beyond four times the data", expected=f"at most {3 * largest:,} more",
-            got=wanted, hint="label some, train again, and ask again",
-        )  # fmt: skip
+    require_near(max(family.values()), more)
     if not workspace.ledger.is_file():
         raise UsageError("the study has not run", where=study, hint=f"liftgate run {study}")
     name = metric or next((gate.metric for gate in opened.gates if gate.is_comparison and gate.metric), "mAP50")
-    on, amounts = _measured(Ledger(workspace.ledger), family, name)
-    gain = gain_of_more(
-        np.array([one.images for one in amounts], dtype=np.float64), np.array([one.value for one in amounts]),
-        np.array([one.standard_error for one in amounts]), float(largest + wanted),
-    )  # fmt: skip
-    hours = None if seconds_per_image is None else wanted * seconds_per_image / 3600
-    return Worth(name, on, amounts, wanted, gain, hours)
+    _require_learning_curve(name)
+    test, amounts = _measured(read_last_run(Ledger(workspace.ledger)), family, name)
+    return worth_of(name, test, amounts, more=more, seconds_per_image=seconds_per_image, usd_per_hour=rate)
+
+
+def _recorded(workspace: Workspace, metric: str | None) -> WorthEntry | None:
+    """Return what a step of the last run's flow measured, with a value of every amount; None: there was none.
+
+    Raises:
+        UsageError: the metric has no interval, or a training of the step was stopped.
+    """
+    run = read_last_run(Ledger(workspace.ledger)) if workspace.ledger.is_file() else None
+    steps = () if run is None else run.of_kind("worth")
+    if run is None or not steps:
+        return None
+    entries = [(step, WorthEntry.from_body(step.result)) for step in steps]
+    step, entry = next((one for one in reversed(entries) if metric in (None, one[1].metric)), entries[-1])
+    needs = run.all_needs(step)
+    stopped = any(one.result.word == "STOPPED" for one in trained_stages(needs))
+    if stopped or (metric in (None, entry.metric) and entry.gain is None):
+        raise UsageError(entry.text.rstrip("."), where=workspace.folder)
+    return entry if metric in (None, entry.metric) else _by_another_metric(entry, needs, str(metric))
+
+
+def _by_another_metric(entry: WorthEntry, needs: Sequence[StepEntry], metric: str) -> WorthEntry:
+    """Return the amounts by another metric of the same evaluations; a gate may have measured an arm in another way.
+
+    Raises:
+        UsageError: the metric has no interval, or follows no learning curve.
+    """
+    _require_learning_curve(metric)
+    found = [EvaluateResult.from_body(step.result) for step in needs if step.kind == "evaluate"]
+    rows = []
+    for row in entry.amounts:
+        own = [Evaluation.from_dict(dict(one.evaluation)) for one in found if one.arm == row.arm]
+        amount = amount_of(row.arm, row.images, own, metric)
+        rows.append(replace(row, value=amount.value, standard_error=amount.standard_error, seeds=amount.seeds))
+    return replace(entry, metric=metric, amounts=tuple(rows))
+
+
+def _require_learning_curve(metric: str) -> None:
+    if metric in NO_LEARNING_CURVE:
+        hint = "--metric mAP50, mAP50-95, recall …"
+        raise UsageError(f"{metric} follows no learning curve that could be continued", hint=hint)
 
 
 def _family(study: Study, datasets: StudyDatasets) -> dict[str, int]:
@@ -156,38 +140,33 @@ def _images(arm: Arm, datasets: StudyDatasets) -> int:
     return sum(image.split == "train" for image in datasets.dataset(stage.sources[0]).images)
 
 
-def _measured(ledger: Ledger, family: Mapping[str, int], metric: str) -> tuple[str, tuple[Amount, ...]]:
-    """Return the split on which most arms were measured, and the metric of each arm there."""
-    by_split: dict[str, dict[str, list[Evaluation]]] = {}
-    for step in read_last_run(ledger).of_kind("evaluate"):
+def _measured(run: LastRun, family: Mapping[str, int], metric: str) -> tuple[MeasuredImages, tuple[Amount, ...]]:
+    """Return the images on which most arms were measured, and the metric of each arm there, all at one threshold."""
+    measured: dict[tuple[str, object], dict[str, dict[int, Evaluation]]] = {}
+    for step in run.of_kind("evaluate"):
         result = EvaluateResult.from_body(step.result)
         if result.arm in family:
             evaluation = Evaluation.from_dict(dict(result.evaluation))
-            by_split.setdefault(result.on, {}).setdefault(result.arm, []).append(evaluation)
-    on, arms = max(by_split.items(), key=lambda one: len(one[1]), default=("", {}))
+            place = result.on, evaluation.settings.get("conf")
+            measured.setdefault(place, {}).setdefault(result.arm, {})[result.seed] = evaluation
+    (on, _), by_seed = max(measured.items(), key=lambda one: len(one[1]), default=(("", None), {}))
+    arms = {name: list(found.values()) for name, found in by_seed.items()}
     if len({family[name] for name in arms}) < LEAST_AMOUNTS:
         hint = "gates that compare these arms evaluate them: run the study to its end"
         raise UsageError("fewer than three of the arms were evaluated on one split", got=sorted(arms), hint=hint)
-    rows = [_amount(name, family[name], found, metric) for name, found in arms.items()]
-    return on, tuple(sorted(rows, key=lambda one: one.images))
+    seconds: dict[str, list[float]] = {}
+    for one in run.trained:
+        seconds.setdefault(one.result.arm, []).append(one.result.trained_seconds)
+    rows = [
+        amount_of(name, family[name], found, metric, seconds=_mean(seconds.get(name, ())))
+        for name, found in arms.items()
+    ]
+    first = next(iter(arms.values()))[0]
+    return MeasuredImages(on, first.n_images, first.n_groups), tuple(rows)
 
 
-def _amount(arm: str, images: int, found: Sequence[Evaluation], metric: str) -> Amount:
-    values, errors = [], []
-    for one in found:
-        value, interval = one.metrics.get(metric), one.intervals.get(metric)
-        error = None if interval is None else error_of_width(interval)
-        if value is None or error is None:
-            known = ", ".join(sorted(one.intervals))
-            raise UsageError(
-                f"{metric} of {arm} has no interval", expected=known, hint="too few groups, or no such metric"
-            )
-        values.append(value)
-        errors.append(error)
-    seeds = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
-    return Amount(
-        arm, images, float(np.mean(values)), max(1e-6, math.sqrt(float(np.mean(errors)) ** 2 + seeds)), len(values)
-    )
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _arms_to_add(study: Study, datasets: StudyDatasets) -> str:
