@@ -5,8 +5,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Where the environment forbids it, every child process of a test compiles a hundred modules anew: 0.1 to 0.2 s each.
+export PYTHONDONTWRITEBYTECODE :=
 # Side by side, long tests first; tests/conftest.py says in how many processes. PYTEST_ARGS="-n 0" uses one.
-PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup
+# A worker that dies ends the run: with a new one in its place pytest-xdist waits for ever.
+PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup --max-worker-restart 0
 
 .PHONY: demo test check lint docs install lock clean
 
