@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from contextlib import chdir
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from deploy.colours import GROUPS, write_detector, write_images
 from liftgate.cli import main
 from liftgate.data.core.archive import pack
 from liftgate.data.production_log.records import LoggedBox, LoggedImage
+from liftgate.deploy.export.card import Source
 from liftgate.deploy.export.card_file import write_card
 from liftgate.deploy.export.described import describe_export
+from liftgate.deploy.shadow.frames import frame_name
 from liftgate.deploy.shadow.pairs import Pair, PairStore, match
 from liftgate.deploy.shadow.request import ShadowRequest, create_test
 from liftgate.testing.backends import write_tree
@@ -51,6 +54,8 @@ COMMANDS: dict[str, list[str]] = {
     "run": ["run", "study.yaml"],
     "run on": ["run", "done/study.yaml", "--set", "arms.b.0.recipe.epochs=4", "--set", "log=[tensorboard]"],
     "run by an engine": ["run", "done/study.yaml", "--engine", "local", "--set", "arms.b.0.recipe.epochs=5"],
+    "probe": ["run", "probed.yaml"],
+    "measure": ["plan", "study.yaml", "--measure"],
     "check": ["check", "scenes/data.yaml", "--page", "page.html"],
     "check a study": ["check", "study.yaml", "--fix", "fixed"],
     "fix": ["check", "scenes/data.yaml", "--fix", "fixed"],
@@ -86,10 +91,10 @@ COMMANDS: dict[str, list[str]] = {
               "speed.svg", "--truth", *TEST_SET],
     "bundle": ["export", "exported", "--on-target", "--data", "set/data.yaml", "--groups", GROUPS, "--precisions",
                "int8", "--calibration", "32", "--out", "bundle"],
-    "prove": ["export", "p.json", "--prove", *TEST_SET, "--groups", GROUPS, "--exports", "exported"],
+    "prove": ["export", "a.onnx", "--prove", *TEST_SET, "--groups", GROUPS, "--exports", "exported"],
     "add a file": ["models", "add", "b.onnx", "--registry", "models"],
     "add an arm": ["models", "add", "done/study.yaml", "--registry", "models", "--export", "exported"],
-    "attach": ["models", "attach", "v0.1", "exported", "--registry", "models"],
+    "attach": ["models", "attach", "v0", "exported", "--registry", "models"],
     "promote": ["models", "promote", "v0", "--override", "--reason", "a trial", "--registry", "models"],
     "rollback": ["models", "rollback", "--registry", "models"],
     "watch": ["watch", "set/images/test", "--model", "a.onnx", "--log", "log", "--once"],
@@ -125,6 +130,8 @@ def _write_data(folder: Path) -> None:
         (folder / name / "data.yaml").write_text(yaml.safe_dump(document | {"path": "."}))
     (folder / "start.yaml").write_text("nc: 2\n")
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
+    probed = {**STUDY, "study": "probed", "flow": ["check", "probe"]}
+    (folder / "probed.yaml").write_text(yaml.safe_dump(probed, sort_keys=False))
     (folder / "mapping.yaml").write_text(MAPPING)
     (folder / "done").mkdir()
     (folder / "done" / "study.yaml").write_text(yaml.safe_dump(_done(), sort_keys=False))
@@ -145,7 +152,10 @@ def _write_models(folder: Path) -> None:
         liftgate.promote(version, registry=folder / "models", override="the first, and the second")
     (folder / "exported").mkdir()
     shutil.copy(folder / "a.onnx", folder / "exported")
-    write_card(describe_export(folder / "exported" / "a.onnx").card, folder / "exported")
+    card = describe_export(folder / "exported" / "a.onnx").card
+    trained = liftgate.add_model(folder / "done" / "study.yaml", registry=folder / "aside")
+    write_card(replace(card, weights=Source("best.pt", trained.weights_hash)), folder / "exported")
+    shutil.rmtree(folder / "aside")
     words = ["set/images/test", "--predictions", "p.json", "--classes", "red", "green", "blue", "--out", "task0"]
     assert main(["data", "prelabel", *words]) == 0
     pack(folder / "task0.zip", [("annotations.xml", folder / "task0" / "annotations.xml")])
@@ -163,12 +173,13 @@ def _write_log(folder: Path) -> None:
     shutil.copytree(folder / "log", folder / "quiet")
     test = create_test(folder / "log", ShadowRequest("v0", str(folder / "models"), time.time() - 60))
     store = PairStore(test.folder)
-    picture = BytesIO()
-    Image.new("RGB", (128, 128)).save(picture, "PNG")
     (test.folder / "frames").mkdir()
     for number in range(20):
-        name, second = f"{number}.png" if number % 3 == 0 else "", () if number % 3 == 0 else boxes
-        if name:
+        name, second = "", boxes
+        if number % 3 == 0:
+            picture = BytesIO()
+            Image.new("RGB", (128, 128), (number, 0, 0)).save(picture, "PNG")
+            name, second = frame_name(picture.getvalue()), ()
             (test.folder / "frames" / name).write_bytes(picture.getvalue())
         counts = match(boxes, second)
         store.add(

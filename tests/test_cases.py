@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from documented.extract import commands
+from documented.table import not_run
 from liftgate.backends.base import TrainJob
 from liftgate.checks.rules import catalogue
 from liftgate.cli import main
@@ -46,10 +48,45 @@ def test_every_line_says_whether_it_works_and_names_the_test_that_shows_it() -> 
     assert len(rows()) >= 60
     for line in rows():
         assert len(line) == 4, line
-        works, shown = line[2], line[3].strip("`")
-        assert re.match(r"yes$|partly: .", works), line
-        file, _, name = shown.partition("::")
-        assert re.search(rf"^ *def {name}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), line
+        assert re.match(r"yes$|partly: .", line[2]), line
+        assert re.fullmatch(r"`[^`]+`(, `[^`]+`)*", line[3]), line
+        for file, name in named_tests(line):
+            assert re.search(rf"^ *def {name}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), line
+
+
+def named_tests(line: list[str]) -> list[tuple[str, str]]:
+    """File and name of each test that a line names."""
+    return [(file, name) for file, _, name in (one.partition("::") for one in re.findall(r"`([^`]+)`", line[3]))]
+
+
+def test_every_command_of_a_line_is_run_by_the_tests_of_the_documentation_or_by_those_it_names() -> None:
+    on_page = [one for one in commands() if one.page == "docs/cases.md"]
+    for line in rows():
+        for command in (one for one in on_page if f"`{one.text}`" in line[1]):
+            left_out = not_run(command)
+            if left_out is not None:
+                named = [file for file, _ in named_tests(line)]
+                texts = "".join((ROOT / file).read_text("utf-8") for file in (*named, left_out.instead))
+                assert runs_verb(command.words[1:], texts), f"{command}: neither run nor by {named}, {left_out.instead}"
+
+
+def runs_verb(words: list[str], texts: str) -> bool:
+    """Whether tests call a verb, on the command line or by its function, and know all of its options."""
+    options = [word for word in words if word.startswith("--")]
+    if not all(re.search(rf"{one}\b|\b{one[2:].replace('-', '_')}\b", texts) for one in options):
+        return False
+    verb = [word for word in words[:2] if word.isalpha()]
+    verb = verb if verb[0] in ("data", "models", "shadow") else verb[:1]
+    typed = r"\W+".join(map(re.escape, verb))
+    called = rf"\b(api|liftgate)\.\w*{verb[-1]}\w*\(|(?<![\w.])(?<!def ){verb[-1]}\("
+    return re.search(rf"\[\W*{typed}\b|{called}", texts) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["subprocess.run([1])", "pool.check_output([])", "def evaluate(data): ...", "planning()"]
+)
+def test_what_only_sounds_like_a_verb_does_not_count(text: str) -> None:
+    assert not any(runs_verb([verb], text) for verb in ("run", "check", "evaluate", "plan"))
 
 
 @pytest.mark.parametrize("case", CASES)

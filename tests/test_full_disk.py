@@ -23,6 +23,7 @@ from liftgate.data.production_log.quality import QualityRules
 from liftgate.data.production_log.records import LoggedBox
 from liftgate.deploy.serving import log_keeper
 from liftgate.deploy.serving.log_keeper import LogSettings
+from liftgate.deploy.shadow.frames import frame_name
 from liftgate.deploy.shadow.pairs import Pair, PairStore, match
 from liftgate.deploy.shadow.request import ShadowRequest, create_test
 from liftgate.errors import LiftgateError
@@ -111,10 +112,11 @@ def test_the_report_of_a_shadow_test_is_whole_or_absent(tmp_path: Path, monkeypa
     live.open_log(tmp_path / "log", create=True).close()
     test = create_test(tmp_path / "log", ShadowRequest("v0", str(tmp_path / "models"), 1.79e9))
     (test.folder / "frames").mkdir()
-    picture(test.folder / "frames" / "0.png", (64, 48))
+    content = picture(tmp_path / "0.png", (64, 48)).read_bytes()
+    (test.folder / "frames" / frame_name(content)).write_bytes(content)
     store = PairStore(test.folder)
     box = LoggedBox("red", 0.9, (1.0, 2.0, 30.0, 40.0))
-    store.add(Pair(0.0, 1.79e9, "gate", "0", "v0.1", match([box], []), 100.0, 64, 48, "0.png", (box,), ()))
+    store.add(Pair(0.0, 1.79e9, "gate", "0", "v0.1", match([box], []), 100.0, 64, 48, frame_name(content), (box,), ()))
     store.close()
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "copyfile", full)

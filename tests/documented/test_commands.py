@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import signal
@@ -43,7 +44,9 @@ def to_run() -> Iterator[Command]:
 
 
 SERVERS = ("liftgate serve", "liftgate board")
-COMMANDS = [one for one in to_run() if not one.text.startswith(SERVERS)]
+SERVED = [one for one in to_run() if re.match(r"liftgate (predict|evaluate) .*--api", one.text)]
+"""They ask a server of Liftgate's own"""
+COMMANDS = [one for one in to_run() if not one.text.startswith(SERVERS) and one not in SERVED]
 STARTED = [one for one in to_run() if one.text.startswith(SERVERS)]
 
 
@@ -59,7 +62,7 @@ def test_what_is_not_run_here_has_a_test_of_its_own() -> None:
     left_out = [(command, why) for command in commands() if (why := not_run(command)) is not None]
     assert left_out
     assert [f"{command}: {why.instead}" for command, why in left_out if not (ROOT / why.instead).is_file()] == []
-    assert len(COMMANDS) + len(STARTED) > len({command.text for command, _ in left_out})
+    assert len(COMMANDS) + len(STARTED) + len(SERVED) > len({command.text for command, _ in left_out})
 
 
 @pytest.fixture
@@ -126,6 +129,15 @@ def test_it_runs_as_it_stands(
     allowed = command.codes | ({0, 10, 11} if set(words[:2]) & set(VERDICT_VERBS) else set())
     streams = capsys.readouterr()
     assert code in allowed, f"{' '.join(words)}: exit {code}\n{streams.err[-800:]}\n{streams.out[-300:]}"
+
+
+@pytest.mark.parametrize("command", SERVED, ids=str)
+def test_it_runs_beside_a_server(command: Command, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running() as served:
+        words = make_words(command, f"http://{served.host}:{served.port}", here)
+        make_room(words, here)
+        code = main(words)
+    assert code in command.codes, f"{' '.join(words)}: exit {code}\n{capsys.readouterr().err[-800:]}"
 
 
 @pytest.mark.parametrize("command", STARTED, ids=str)

@@ -29,6 +29,8 @@ FREE = {
     "--review",
 }
 """Options whose values are new names, sentences, or any number"""
+MADE = {("watch", "--log"), ("serve", "--log")}
+"""Verbs that make what they are told to write into"""
 
 
 class Wrong(NamedTuple):
@@ -59,7 +61,7 @@ def wrong_ones(words: list[str], world: Path) -> Iterator[Wrong]:
         before, option = option, word if word.startswith("--") else option
         if word.startswith("--"):
             other = mistyped(word)
-        elif before in FREE:
+        elif before in FREE or (words[0], before) in MADE:
             continue
         elif place == 0 or (world / word).exists():
             other = mistyped(word.rstrip("/"))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,6 +22,9 @@ from diagnosis import traces
 from liftgate.cli import main
 from liftgate.data.core.csv_tables import table_bytes
 from liftgate.data.production_log.records import LoggedBox, LoggedImage
+from liftgate.deploy.export.card import Source
+from liftgate.deploy.export.finish import Origin
+from liftgate.hashing import file_hash
 from liftgate.judging.answers import Answer, answers_table
 from liftgate.judging.draw_files import read_draw
 from liftgate.judging.review import read_review
@@ -26,6 +32,9 @@ from liftgate.testing.backends import write_tree
 from services.planted_exports import write_export
 
 ROOT = Path(__file__).parents[2]
+DAY = 86_400
+LATER = datetime.fromtimestamp(START + 6 * DAY, UTC).date().isoformat()
+"""The day that parts the log in two halves"""
 DATA_SETS = ("bench", "fsoco", "cone-detector", "our-car", "set", "ann", "eve")
 COCO_FILES = ("ben", "real", "synthetic", "more", "instances_val")
 STAGE = {"weights": "start.yaml", "recipe": {"epochs": 2, "lr0": 0.5}}
@@ -116,6 +125,21 @@ def _write_models(world: Path) -> None:
     ):
         shutil.copy(world / f"{source}.json", world / f"{name}.json")
         shutil.copy(world / f"{source}.settings.json", world / f"{name}.settings.json")
+    shown = sorted(path.relative_to(world).as_posix() for path in (world / "images" / "test").rglob("*.png"))
+    (world / "test.csv").write_bytes(table_bytes(("image", "group"), [(name, name.split("/")[2]) for name in shown]))
+    run(
+        "data",
+        "sample",
+        "test.csv",
+        "--for",
+        "recall",
+        "--champion",
+        "old.json",
+        "--budget",
+        "24",
+        "--out",
+        "drawn.csv",
+    )
     for truth, out in (("instances_val.json", "results"), ("data.yaml", "on_val")):
         run("predict", "v0.onnx", truth, "--split", "val", "--conf", "0.05", "--out", f"{out}.json")
     run("data", "prelabel", "frames", "--predictions", "predictions.json", "--out", "to-label")
@@ -123,6 +147,9 @@ def _write_models(world: Path) -> None:
         with ZipFile(world / name, "w") as archive:
             archive.write(world / "to-label" / "annotations.xml", "annotations.xml")
     shutil.copytree(world / "to-label", world / "cvat")
+    names = sorted(path.name for path in (world / "to-label" / "images").iterdir())
+    rows = "".join(f"{name},{9 + k % 5}\n" for k, name in enumerate(names))
+    (world / "times.csv").write_text(f"image,seconds\n{rows}")
 
 
 def _write_judgements(world: Path) -> None:
@@ -132,6 +159,13 @@ def _write_judgements(world: Path) -> None:
     words = [Answer(one.id, right.get(one.kind, "yes" if len(one.marks) == 1 else "both"), "ann", 2.0)
              for one in draw.questions]  # fmt: skip
     (world / "answers.csv").write_bytes(answers_table(draw, words))
+    run("judge", "frames_old.json", "frames_new.json", "--images", "frames", "--groups", GROUPS, "--out", "in_cvat",
+        "--to", "cvat")  # fmt: skip
+    task = (world / "in_cvat" / "cvat" / "annotations.xml").read_text()
+    for label, word in (("fits?", "yes"), ("blue", "both"), ("missed?", "0")):
+        task = re.sub(rf'(label="{re.escape(label)}".*?"answer">)open', rf"\g<1>{word}", task)
+    with ZipFile(world / "judged.zip", "w") as archive:
+        archive.writestr("annotations.xml", task)
     label = next((world / "labels" / "test").rglob("*.txt"))
     label.write_text("\n".join(label.read_text().splitlines()[1:]) + "\n")
     run("check", "data.yaml", "--predictions", "others.json", "--review", "review")
@@ -145,9 +179,12 @@ def _write_judgements(world: Path) -> None:
 def _write_log(world: Path) -> None:
     names = sorted(path.name for path in (world / "frames").iterdir())
     boxes = (LoggedBox("red", 0.5, (1.0, 2.0, 30.5, 40.25)),)
-    rows = [LoggedImage(START + 600 * k, "gate", name, "v0", 128, 128, 90.0, ("red", "green")[k % 2], (), boxes)
+    # Three frames a day; every other day only the one in the middle shows something: a hard negative.
+    rows = [LoggedImage(START + k // 3 * DAY + k % 3 * 600, "gate", name, "v0", 128, 128, 90.0,
+                        ("red", "green")[k % 2], (), () if k // 3 % 2 and k % 3 != 1 else boxes)
             for k, name in enumerate(names)]  # fmt: skip
     write_many(world / "production", rows)
+    write_many(world / "last-month", [replace(row, time=row.time - 30 * DAY) for row in rows])
     lines = [{"image": name, "quality": ("red", "yellow", "green")[k % 3], "model_version": "v0", "detections": []}
              for k, name in enumerate(names)]  # fmt: skip
     (world / "production.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
@@ -158,6 +195,9 @@ def _write_studies(world: Path) -> None:
     (world / "start.yaml").write_text("nc: 2\n")
     (world / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
     liftgate.run(world / "study.yaml")
+    (weights,) = (world / "runs" / "sizes").glob("2*_long-seed-1/results/best.pt")
+    shutil.rmtree(world / "exports" / "onnx")
+    write_export(world / "exports" / "onnx", Origin(Source("best.pt", file_hash(weights))))  # what `models add` takes
     (world / "examples").mkdir()
     for name in ("prices.yaml", "bccd.yaml"):
         shutil.copy(ROOT / "examples" / name, world / "examples")

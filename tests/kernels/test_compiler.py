@@ -36,9 +36,10 @@ def kernel(folder: Path, source: str = SOURCE) -> Callable[..., int]:
     path = folder / "kernels.py"
     path.write_text(source)
     spec = importlib.util.spec_from_file_location(f"kernels_of_{folder.name}", path)
-    assert spec and spec.loader
+    assert spec
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Not `exec_module`: Python takes the bytecode of a file that has the same second and size as the one before.
+    exec(compile(source, path, "exec"), module.__dict__)
     found: Callable[..., int] = module.total
     return found
 

@@ -1,9 +1,11 @@
-"""Stable radix sort: the order of very many rows, in linear time."""
+"""Orders: a stable radix sort of very many rows, in linear time; distinct values; quantiles of a sample."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from liftgate.kernels.compiler import compiled
 
@@ -36,6 +38,32 @@ def stable_order(keys: NDArray[np.int64], order: NDArray[np.int32] | None = None
             _sort_by_digit(*current, shift, counts, *spare)
             current, spare = spare, current
     return current[1]
+
+
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the distinct values of (n,) `values`, ascending: `np.unique` without the 50 ms that it imports for.
+
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(values)
+    first = np.append(np.ones(min(1, len(ordered)), dtype=np.bool_), ordered[1:] != ordered[:-1])
+    found: NDArray[Any] = ordered[first]
+    return found
+
+
+def sample_quantiles(values: NDArray[np.float64], shares: ArrayLike) -> NDArray[np.float64]:
+    """Return what `np.quantile` does for finite values, without the masked arrays that it imports.
+
+    >>> sample_quantiles(np.array([3.0, 1.0, 2.0]), [0.5, 0.75]).tolist()
+    [2.0, 2.5]
+    """
+    ordered, at = np.sort(values), np.asarray(shares) * (len(values) - 1)
+    below = np.floor(at).astype(np.int64)
+    part, low = at - below, ordered[below]
+    high = ordered[np.minimum(below + 1, len(values) - 1)]
+    between: NDArray[np.float64] = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
+    return between
 
 
 def descending_keys(values: NDArray[np.float64]) -> NDArray[np.int64]:

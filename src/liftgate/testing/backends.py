@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,8 +20,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from liftgate.backends import SPLITTING
 from liftgate.backends.base import Paused, PredictJob, TrainJob
 from liftgate.backends.events import EpochReport, Event, Json, StartedEvent
+from liftgate.backends.prediction_output import join_predictions
 from liftgate.errors import UsageError
 from liftgate.training import launch
 
@@ -64,6 +67,21 @@ def _write_scene(folder: Path, name: str, rng: np.random.Generator, size: tuple[
             Image.fromarray(pixels).save(target)
         else:
             target.write_text("".join(rows))
+
+
+def require_parts_like_whole(job: PredictJob, backend: str) -> None:
+    """Predict a split as a whole and in three parts, and compare the files byte for byte."""
+    whole, folder = job.out, job.out.parent
+    parts = [folder / f"part{part}.json" for part in range(3)]
+    jobs = [job, *(replace(job, out=path, part=part, parts=3) for part, path in enumerate(parts))]
+    for one in jobs:
+        launch.predict(one, backend=backend, folder=folder / one.out.stem, on_event=lambda event: None)
+    images = json.loads((folder / "whole.settings.json").read_text())["images"]
+    joined = folder / "joined.json"
+    join_predictions(joined, parts, images)
+    assert joined.read_bytes() == whole.read_bytes()
+    assert all("bbox" in path.read_text() for path in parts), "nothing was detected in a part"
+    assert (folder / "joined.settings.json").read_bytes() == (folder / "whole.settings.json").read_bytes()
 
 
 class _Ran(NamedTuple):
@@ -141,6 +159,16 @@ class BackendContract:
             assert -0.5 <= x <= x + w <= width + 0.5 and -0.5 <= y <= y + h <= height + 0.5
             assert 1 <= row["category_id"] <= len(CLASSES)
             assert 0 <= row["score"] <= 1
+
+    def test_the_parts_of_a_split_are_predicted_as_in_the_whole(self, tmp_path_factory: Any) -> None:
+        """Check law 5 for the backends whose predictions an engine splits: joined, the parts are the whole."""
+        if self.backend in SPLITTING:
+            weights, tree = str(self._run(tmp_path_factory, "whole").outcome.last), self._tree(tmp_path_factory)
+            folder = tmp_path_factory.mktemp("parts")
+            job = PredictJob(
+                weights, tree, "test", self.task, folder / "whole.json", {**self.settings, "batch": 2}, "cpu"
+            )
+            require_parts_like_whole(job, self.backend)
 
     def test_an_unknown_argument_is_refused_with_the_near_name(self, tmp_path_factory: Any) -> None:
         """Check that a wrong name in a recipe is refused."""
