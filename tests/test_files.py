@@ -86,6 +86,22 @@ def test_the_next_write_clears_what_a_killed_one_left(tmp_path: Path, kind: str)
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_write_killed_between_two_names_costs_the_finished_file_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from liftgate.files import replacing\n"
+        "link = os.link\n"
+        "os.link = lambda *names: (link(*names), os.kill(os.getpid(), 9))\n"
+        "with replacing(Path(sys.argv[1]), only_new=True) as file: file.write('whole')\n"
+    )
+    target = tmp_path / "result"
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert target.read_text() == "whole" and target.stat().st_nlink == 2
+    with pytest.raises(DataError, match="another file"), replacing(target, only_new=True) as file:
+        file.write("new")
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     with replacing(target) as slow:

@@ -138,9 +138,12 @@ def _locked_part(path: Path) -> tuple[Path, int]:
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if part.exists() and os.path.samestat(os.fstat(handle), part.stat()):  # else it has become another's result
-                os.ftruncate(handle, 0)
-                return part, handle
+            opened = os.fstat(handle)
+            if part.exists() and os.path.samestat(opened, part.stat()):  # else it has become another's result
+                if opened.st_nlink == 1:
+                    os.ftruncate(handle, 0)
+                    return part, handle
+                part.unlink()  # killed between its link and its unlink: it is a finished file, under a second name
         except BlockingIOError:
             pass  # another process, or thread, is writing the same file
         except BaseException:

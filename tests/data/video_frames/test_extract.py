@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ pytest.importorskip("av", reason="needs the `frames` extra")
 from data.video_frames.clips import picture, write_clip
 from liftgate.data.video_frames import Extraction, Quota, Request, Window, extract, find_sources
 from liftgate.data.video_frames.journal import NAME
-from liftgate.errors import UsageError
+from liftgate.data.video_frames.writing import save
+from liftgate.errors import DataError, UsageError
 
 
 def frames(source: Path, out: Path, **settings: object) -> Extraction:
@@ -238,6 +240,33 @@ def test_a_killed_run_leaves_no_half_image_and_the_next_one_finishes(tmp_path: P
     again = frames(tmp_path / "in", tmp_path / "out", every=0.1)
     assert 0 < again.n_written < len(whole.frames)
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_a_run_killed_while_it_named_an_image_leaves_no_second_name(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 20)
+    whole = frames(clip, tmp_path / "whole", every=1.0)
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from liftgate.data.video_frames import Request, extract, find_sources\n"
+        "link = os.link\n"
+        "os.link = lambda *names: (link(*names), os.kill(os.getpid(), signal.SIGKILL))\n"
+        "extract(find_sources([Path(sys.argv[1])]), Path(sys.argv[2]), Request(every=1.0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(clip), str(tmp_path / "out")])
+    assert done.returncode == -signal.SIGKILL
+    assert any(path.stat().st_nlink == 2 for path in (tmp_path / "out").glob("*.jpg"))
+    assert frames(clip, tmp_path / "out", every=1.0).n_written == len(whole.frames)
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_two_units_may_write_the_same_frame_at_once_and_no_other(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        written = [pool.submit(save, tmp_path, f"{n // 8}.jpg", b"the same" * 1000) for n in range(800)]
+    assert len({one.result() for one in written}) == 1
+    with pytest.raises(DataError, match="another file of this name"):
+        save(tmp_path, "0.jpg", b"another")
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"the same" * 1000}
+    assert len(list(tmp_path.iterdir())) == 100
 
 
 def test_segments_keep_one_clock_and_one_group_and_outlive_their_files(tmp_path: Path) -> None:

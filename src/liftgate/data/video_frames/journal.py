@@ -72,6 +72,8 @@ class Journal:
                 where=self._folder,
                 hint="wait for it, or another --out",
             ) from None
+        for part in self._folder.glob(".*.part"):  # of a run that was killed
+            part.unlink()
         lines = list(_lines(self._path))
         if not lines:
             self._file.truncate(0)  # an incomplete first line after a kill

@@ -84,21 +84,21 @@ def save(folder: Path, name: str, data: bytes) -> str:
     """Write a file into `folder` in one atomic step and return its SHA-256.
 
     It is not synced to disk, which would take longer than decoding: the journal has the hash, and the next run checks
-    it.
+    it. What a kill leaves of it, the next run's journal deletes.
 
     Raises:
         DataError: another file of this name is there.
     """
-    part = folder / f".{name}.part"  # not a random name: the next run replaces what a killed run leaves
+    part = folder / f".{threading.get_ident()}.part"  # two units of one video may take the same frame at once
     try:
         part.write_bytes(data)
-        if (folder / name).exists() and (folder / name).read_bytes() == data:  # left by a run that was killed
-            part.replace(folder / name)
-        else:
+        try:
             name_new_file(part, folder / name)
-    except (OSError, DataError):  # a full disk, most often
+        except DataError:
+            if (folder / name).read_bytes() != data:  # else the other unit, or a run that was killed, wrote it
+                raise
+    finally:
         part.unlink(missing_ok=True)
-        raise
     return hashlib.sha256(data).hexdigest()
 
 

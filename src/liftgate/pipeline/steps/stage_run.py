@@ -265,8 +265,10 @@ class StageRun:
             run.update(facts={"continues": {"run": old.name, "epochs": result.epochs, "seconds": seconds}})
             shutil.copyfile(old.path / "events.jsonl", run.path / "events.jsonl")
             shutil.copytree(old.results / "weights", run.results / "weights", dirs_exist_ok=True)
-            shutil.copytree(old.results / "state", run.results / "state.part")
-            (run.results / "state.part").rename(run.results / "state")  # last, so that an interrupted copy is not used
+            part = run.results / "state.part"
+            shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
+            shutil.copytree(old.results / "state", part)
+            part.rename(run.results / "state")  # last, so that an interrupted copy is not used
             self._warn(f"the decisions changed: it goes on from {old.name}, which they had stopped")
             return
 
