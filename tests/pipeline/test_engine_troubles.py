@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from liftgate.ledger import Ledger
 from liftgate.ledger.records import NoteEntry
 from liftgate.ledger.results import RunEntry
 from pipeline.gated import Gate, wait_until
-from pipeline.test_engine_runs import overview
+from pipeline.test_engine_runs import overview, timeless
 
 Write = Callable[..., Path]
 LOCAL = {"use": "local", "workers": 2}
@@ -92,20 +93,28 @@ def test_a_second_driver_on_a_study_is_refused_and_the_first_goes_on(one_arm: Wr
     assert [run.result.seed for run in runs] == [0, 1]
 
 
-@pytest.mark.parametrize("hours", [-48, 48])
-def test_a_worker_whose_clock_is_off_by_two_days_changes_nothing(write_study: Write, hours: int) -> None:
-    """Files of the future and the past: every file of the first training is dated anew before the second run."""
-    path = write_study(engine=LOCAL)
-    first = api.run(path, overrides={"flow": "[train]"})
-    assert not first.verdicts
-    moment = time.time() + 3600 * hours
-    for file in (path.parent / "runs").rglob("*"):
-        if file.is_file() and file.suffix not in (".sqlite", ".lock"):
-            os.utime(file, (moment, moment))
-    result = api.run(path)
-    runs = Ledger(path.parent / "runs/colours/ledger.sqlite").records(RunEntry)
-    assert len(runs) == 2, "nothing was trained again"
-    assert result.verdicts["lift"]["word"] in ("PASS", "MARGINAL", "FAIL")
+def test_a_node_whose_clock_is_off_by_two_days_changes_nothing(write_study: Write, tmp_path: Path) -> None:
+    """Driver and workers of the first half are on it, and the files are dated by it; the second half is on this one."""
+    flow = {"flow": ["train", "lift"]}
+    expected = timeless(dict(api.run(write_study(**flow)).verdicts))
+    (tmp_path / "runs").rename(tmp_path / "undisturbed")
+    path = write_study(**flow, engine=LOCAL)
+    words = [sys.executable, "-m", "liftgate", "run", str(path), "--set", "flow=[train]"]
+    elsewhere = os.pathsep.join([str(Path(__file__).parent / "clock_off"), os.environ.get("PYTHONPATH", "")])
+    for hours in (-48, 48):
+        off = {**os.environ, "PYTHONPATH": elsewhere, "LIFTGATE_TEST_CLOCK_OFF": str(hours)}
+        ran = subprocess.run(words, env=off, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        ledger = Ledger(path.parent / "runs/colours/ledger.sqlite")
+        moment = time.time() + 3600 * hours
+        assert abs(datetime.fromisoformat(ledger.entries()[-1].time).timestamp() - moment) < 20 * 3600
+        for file in (path.parent / "runs").rglob("*"):
+            if file.is_file() and file.suffix not in (".sqlite", ".lock"):
+                os.utime(file, (moment, moment))
+        assert timeless(dict(api.run(path).verdicts)) == expected
+        assert len(ledger.records(RunEntry)) == 2, "nothing was trained again"
+        ledger.verify()
+        (tmp_path / "runs").rename(tmp_path / f"runs of {hours}")
 
 
 _WRITER = """

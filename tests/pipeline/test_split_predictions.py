@@ -10,10 +10,11 @@ import pytest
 
 from liftgate import api
 from liftgate.engines.local import LocalEngine
+from liftgate.engines.slurm import SlurmEngine
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import StepEntry
 from pipeline.gated import Gate
-from pipeline.test_engine_runs import STAGE, bodies, timeless
+from pipeline.test_engine_runs import STAGE, SUBMITIT, bodies, timeless
 
 Write = Callable[..., Path]
 SPLIT = {"use": "local", "workers": 2, "images_per_task": 5}
@@ -27,16 +28,16 @@ ONE_ARM = {
 PART = "predict long seed 0 on scenes.test, part"
 
 
-def submitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def submitted(monkeypatch: pytest.MonkeyPatch, kind: type[LocalEngine | SlurmEngine] = LocalEngine) -> list[str]:
     """Return the names of all tasks that an engine gets from now on."""
     names: list[str] = []
-    submit = LocalEngine.submit
+    submit = kind.submit
 
-    def listed(self: LocalEngine, submissions: Any) -> list[str]:
+    def listed(self: Any, submissions: Any) -> list[str]:
         names.extend(one.name for one in submissions)
         return submit(self, submissions)
 
-    monkeypatch.setattr(LocalEngine, "submit", listed)
+    monkeypatch.setattr(kind, "submit", listed)
     return names
 
 
@@ -60,6 +61,17 @@ def test_a_split_prediction_has_the_bytes_and_the_ledger_of_a_whole_one(
     assert run_in(tmp_path / "two", write_study, SPLIT) == whole
     assert [name for name in names if "part" in name] == [f"{PART} {i} of 3" for i in (1, 2, 3)]
     assert not [*(tmp_path / "two/colours/work").glob("*")], "the parts are gone"
+
+
+@pytest.mark.slow
+def test_submitits_executor_predicts_the_parts_too_with_the_same_bytes_and_ledger(
+    write_study: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    whole = run_in(tmp_path / "none", write_study, None)
+    names = submitted(monkeypatch, SlurmEngine)
+    assert run_in(tmp_path / "submitit", write_study, {**SUBMITIT, "images_per_task": 6}) == whole
+    assert [name for name in names if "part" in name] == [f"{PART} {i} of 2" for i in (1, 2)]
 
 
 def test_a_part_that_is_lost_is_predicted_again_alone(

@@ -20,7 +20,7 @@ from liftgate.backends.events import Event, FailedEvent, Json
 from liftgate.engines.mirror import TaskMirror
 from liftgate.engines.store import Store
 from liftgate.engines.task import Ending, Fence, Task, TaskResult, installed_version, require_inputs
-from liftgate.errors import UsageError, os_error_hint
+from liftgate.errors import LiftgateError, UsageError, os_error_hint
 from liftgate.hashing import file_hash
 from liftgate.training import launch
 from liftgate.training.events import failed_event, read_events
@@ -162,6 +162,9 @@ def main(argv: list[str]) -> int:
         run_attempt(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None, mirror)
     except OSError as error:  # the last line of its log, which the driver shows
         sys.stderr.write(f"error: {error}: {os_error_hint(error)}\n")
+        return 1
+    except LiftgateError as error:  # of a store
+        sys.stderr.write(f"error: {'; '.join(str(error).splitlines())}\n")
         return 1
     return 0
 
