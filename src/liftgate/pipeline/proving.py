@@ -26,7 +26,7 @@ from liftgate.deploy.export.proof import (
 from liftgate.deploy.export.symptoms import Symptom, symptoms_of, symptoms_of_card
 from liftgate.deploy.export.trusted import CHECKPOINTS
 from liftgate.deploy.runtime.predict import RUNS_HERE
-from liftgate.errors import DataError, UsageError
+from liftgate.errors import DataError, LiftgateError, TrainingError, UsageError
 from liftgate.hashing import file_hash
 from liftgate.pipeline.model_predictions import in_classes_of, predict_checkpoint, predict_export
 from liftgate.progress import Progress, silent
@@ -56,7 +56,6 @@ class Prover:
 
         Raises:
             DataError: the reference cannot be read.
-            UsageError: nothing vouches for the reference's card.
         """
         self._reference = reference
         self._weights = _weights_of(reference)
@@ -77,12 +76,15 @@ class Prover:
         try:
             export = describe_export(place)
             known = self._card_symptoms(export)
-            if any(one.kind in ("card", "weights") for one in known):
-                return Proved(broken_proof(name, known, 0, 0))
-            found, turned = self._on(export, self._few)
         except (DataError, UsageError) as error:
-            kind = next((kind for words, kind in _BROKEN_FILES.items() if words in str(error)), "file")
-            return Proved(broken_proof(name, [Symptom(f"{kind}.unusable", str(error).replace("\n", "; "))], 0, 0))
+            return _unusable(name, error)
+        if any(one.kind == "weights" for one in known):
+            return Proved(broken_proof(name, known, 0, 0))
+        self._reference_on(export, self._few)  # first: an error of images, classes or reference is none of the export
+        try:
+            found, turned = self._on(export, self._few)
+        except (DataError, UsageError, TrainingError) as error:
+            return _unusable(name, error)
         said = [*known, *self._tripwire(export, found)]
         if any(one.broken for one in said):
             reference = self._reference_on(export, self._few)
@@ -98,9 +100,6 @@ class Prover:
 
     def _card_symptoms(self, export: DescribedExport) -> list[Symptom]:
         card = export.card
-        if export.unvouched:
-            message = "its card has no hash of itself, so it may have been edited: no proof rests on it; export again"
-            return [Symptom("card.unproven", message)]
         images: tuple[CalibrationImage, ...] = ()
         measured: frozenset[str] = frozenset()
         strange = ""
@@ -171,14 +170,16 @@ class Prover:
         return compare_detections(reference, found, self._spec.conf, input_pixels(self._few, found))
 
 
+def _unusable(name: str, error: LiftgateError) -> Proved:
+    kind = next((kind for words, kind in _BROKEN_FILES.items() if words in str(error)), "file")
+    return Proved(broken_proof(name, [Symptom(f"{kind}.unusable", str(error).replace("\n", "; "))], 0, 0))
+
+
 def _weights_of(reference: Path) -> str | None:
     """Return the SHA-256 of the weights that a reference is or was made from; None: it does not say."""
     if reference.suffix.lower() in CHECKPOINTS:
         return file_hash(reference)
     described = describe_export(reference)
-    if described.unvouched:
-        hint = "export it again, or name the .pt"
-        raise UsageError("the card of the reference has no hash of itself", where=reference, hint=hint)
     return described.card.weights.sha256 if described.has_card else None
 
 

@@ -18,10 +18,12 @@ import liftgate
 from deploy.export.cards import sound_card
 from liftgate.checks.checked_model import CheckedModel
 from liftgate.deploy.export.card import CalibrationRecord, ExportCard, OutputContract, Source, TargetDevice, UseSettings
-from liftgate.deploy.export.card_file import read_any_card, read_card, write_card
+from liftgate.deploy.export.card_file import read_card, write_card
 from liftgate.deploy.export.described import describe_export
-from liftgate.errors import DataError, UsageError
+from liftgate.deploy.serving.champion import FileSource, Thresholds
+from liftgate.errors import DataError
 from liftgate.services.checked_models import inspect_model
+from liftgate.services.export_target import export_on_target
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -111,20 +113,12 @@ def test_an_added_and_a_missing_class_are_seen_too(tmp_path: Path) -> None:
 
 
 def without_hash(folder: Path) -> Path:
-    """As an older Liftgate wrote it, or as whoever edits a card leaves it."""
+    """As whoever edits a card may leave it."""
     path = folder / "card.json"
     document = json.loads(path.read_text())
     del document["card_sha256"]
     path.write_text(json.dumps(document))
     return folder
-
-
-def test_a_card_without_its_hash_is_read_and_nothing_is_believed_of_it(tmp_path: Path) -> None:
-    write_card(sound_card(tmp_path), tmp_path)
-    without_hash(tmp_path)
-    assert read_any_card(tmp_path) == (sound_card(tmp_path), False)
-    with pytest.raises(DataError, match="has no hash of itself"):
-        read_card(tmp_path)
 
 
 def test_whole_numbers_where_the_card_has_fractions_are_no_edit(tmp_path: Path) -> None:
@@ -156,9 +150,19 @@ def refusal(verb: Callable[[], object]) -> str:
     return str(refused.value)
 
 
-def test_every_verb_refuses_a_card_that_was_edited(tmp_path: Path, data: Path, sound: Path) -> None:
-    folder = edited_by_hand(tmp_path / "edited")
-    said = "the card was edited after it was written"
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (edited_by_hand, "the card was edited after it was written"),
+        (lambda folder: without_hash(edited_by_hand(folder)), "the card has no hash of itself"),
+        (lambda folder: without_hash(write_export(folder)), "the card has no hash of itself"),
+    ],
+)
+def test_every_verb_refuses_a_card_that_was_edited(
+    tmp_path: Path, data: Path, sound: Path, damage: Callable[[Path], Path], said: str
+) -> None:
+    """Taking the hash out lets no edit through: an unedited card without it is refused alike."""
+    folder = damage(tmp_path / "edited")
     assert said in refusal(lambda: describe_export(folder))
     assert said in refusal(lambda: describe_export(folder / "model.onnx"))
     assert said in refusal(lambda: liftgate.predict(folder, data, split="test"))
@@ -166,35 +170,19 @@ def test_every_verb_refuses_a_card_that_was_edited(tmp_path: Path, data: Path, s
     registry = tmp_path / "models"
     liftgate.add_model(folder / "model.onnx", registry=registry)
     assert said in refusal(lambda: liftgate.add_export("v0", folder, registry=registry))
+    assert "part of an export with a card" in refusal(
+        lambda: liftgate.add_export("v0", folder / "model.onnx", registry=registry)
+    )
     assert liftgate.show_model("v0", registry=registry).exports == (), "nothing is registered by half"
     assert liftgate.verify_models(registry=registry).damages == ()
     checked = inspect_model(folder)
     assert isinstance(checked, CheckedModel) and said in str(checked.unusable)
     (proof,) = liftgate.prove_exports(sound, [folder], data, split="test", groups=GROUPS).proofs
     assert proof.word == "FAIL" and said in proof.reason and proof.symptoms[0].id == "file.unusable"
-
-
-def test_taking_the_hash_out_lets_no_edit_through(tmp_path: Path, data: Path, sound: Path) -> None:
-    """Channels are turned and the hash is taken out: said by what measures it, refused by what would believe it."""
-    folder = without_hash(edited_by_hand(tmp_path / "edited"))
-    said = "nothing vouches for it"
-    assert any(said in note for note in liftgate.predict(folder, data, split="test").notes)
-    (speed,) = liftgate.bench([folder], images=data.parent / "images/test", blocks=1, seconds=0.05, batches=[1]).models
-    assert any(said in one for one in speed.missing)
-    checked = inspect_model(folder)
-    assert isinstance(checked, CheckedModel) and any(said in one for one in checked.missing)
-    for export in (folder, without_hash(write_export(tmp_path / "unedited"))):
-        (proof,) = liftgate.prove_exports(sound, [export], data, split="test", groups=GROUPS).proofs
-        assert (proof.word, [one.id for one in proof.symptoms]) == ("FAIL", ["card.unproven"])
-    with pytest.raises(UsageError, match="card of the reference has no hash"):
-        liftgate.prove_exports(folder, [sound], data, split="test", groups=GROUPS)
-    registry = tmp_path / "models"
-    liftgate.add_model(sound / "model.onnx", registry=registry)
-    assert "has no hash of itself" in refusal(lambda: liftgate.add_export("v0", folder, registry=registry))
-    assert liftgate.show_model("v0", registry=registry).exports == ()
-    assert "part of an export with a card" in refusal(
-        lambda: liftgate.add_export("v0", folder / "model.onnx", registry=registry)
-    )
+    assert said in refusal(lambda: liftgate.prove_exports(folder, [sound], data, split="test", groups=GROUPS))
+    assert said in refusal(lambda: export_on_target(folder, data, tmp_path / "bundle"))
+    assert said in refusal(lambda: FileSource(folder, Thresholds()).load())
+    assert not (tmp_path / "bundle").exists()
 
 
 def of_input(**values: Any) -> Callable[[ExportCard], ExportCard]:

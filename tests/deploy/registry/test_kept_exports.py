@@ -116,13 +116,14 @@ def test_one_that_an_older_liftgate_took_is_named_and_not_used(version: ModelVer
     assert RegistrySource(Registry(registry), Thresholds(), "v0", "own").load().version == "v0"
 
 
-def test_an_old_card_of_the_versions_own_weights_is_used(version: ModelVersion, tmp_path: Path) -> None:
-    """The registry's ledger vouches for it, though it has no hash of itself."""
+def test_a_card_without_a_hash_of_itself_is_not_used_either(version: ModelVersion, tmp_path: Path) -> None:
     own = of_weights(tmp_path / "own", version.weights_hash)
     document = json.loads((own / "card.json").read_text())
     del document["card_sha256"]
     (own / "card.json").write_text(json.dumps(document))
     taken_by_an_older_liftgate(version, own)
     registry = version.folder.parent
-    assert liftgate.promote("v0", registry=registry).champion == "v0"
-    assert RegistrySource(Registry(registry), Thresholds()).load().source == "v0/exports/own/model.onnx"
+    (damage,) = liftgate.verify_models(registry=registry).damages
+    assert damage.file == "v0/exports/own" and "no hash of itself" in damage.problem
+    with pytest.raises(DataError, match="no hash of itself"):
+        liftgate.promote("v0", registry=registry)

@@ -57,26 +57,6 @@ def read_card(place: Path, *, check_files: bool = True) -> ExportCard:
         DataError: there is no card, it cannot be read, contradicts itself, was edited or has no hash of itself, or a
             file is missing or was changed.
     """
-    card, vouched = read_any_card(place, check_files=check_files)
-    if not vouched:
-        hint = "export again; a card of an older Liftgate has none, and whoever edits a card may take the line out"
-        raise DataError("the card has no hash of itself", where=find_card(place), expected=_OWN_HASH, hint=hint)
-    return card
-
-
-def read_any_card(place: Path, *, check_files: bool = True) -> tuple[ExportCard, bool]:
-    """Read the card of an export, also one that nothing vouches for, and return whether its own hash does.
-
-    Use it only where what the card says is passed on as somebody's word: no proof and no registration rests on it.
-
-    Args:
-        place: the export's folder, its card.json, or its model file.
-        check_files: compare every file with its size and hash.
-
-    Raises:
-        DataError: there is no card, it cannot be read, contradicts itself or was edited, or a file is missing or was
-            changed.
-    """
     path = find_card(place)
     if path is None:
         hint = "`liftgate export` writes one; a file of another tool has none"
@@ -95,12 +75,15 @@ def read_any_card(place: Path, *, check_files: bool = True) -> tuple[ExportCard,
         raise DataError("the card is not valid", where=path, got=str(error)) from None
     _require_known_keys(said, msgspec.to_builtins(card), path, "")
     require_consistent(card, path)
-    if own is not None and own != _own_hash(card):
+    if own is None:
+        hint = "export again: whoever edits a card may take that line out, so nothing is done by a card without it"
+        raise DataError("the card has no hash of itself", where=path, expected=_OWN_HASH, hint=hint)
+    if own != _own_hash(card):
         hint = "export again; thresholds are changed where they are used, as by --conf"
         raise DataError("the card was edited after it was written", where=path, hint=hint)
     if check_files:
         require_files(card, path.parent)
-    return card, own is not None
+    return card
 
 
 def _own_hash(card: ExportCard) -> str:
@@ -128,7 +111,7 @@ def find_card(place: Path) -> Path | None:
 def _is_about(path: Path, place: Path) -> bool:
     """Return whether a card is about a model beside it; one that cannot be read is, so that its error is seen."""
     try:
-        model = path.parent / read_any_card(path, check_files=False)[0].model
+        model = path.parent / read_card(path, check_files=False).model
     except DataError:
         return path.parent == place.parent
     return place == model or model in place.parents

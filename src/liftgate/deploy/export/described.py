@@ -23,7 +23,7 @@ from liftgate.deploy.export.card import (
     Source,
     Task,
 )
-from liftgate.deploy.export.card_file import card_files, find_card, read_any_card
+from liftgate.deploy.export.card_file import card_files, find_card, read_card
 from liftgate.deploy.export.card_rules import require_consistent
 from liftgate.deploy.export.model_info import from_onnx, from_openvino
 from liftgate.deploy.export.stated import StatedContract, with_package_files
@@ -34,9 +34,6 @@ from liftgate.errors import DataError
 _UNKNOWN_HASH = "0" * 64
 _QUANTISED = {".onnx": (b"DequantizeLinear", b"QLinearConv"), ".xml": (b'type="FakeQuantize"',)}
 """Names of operations that INT8 files have"""
-_UNVOUCHED = (
-    "the hash of its card: an older version or a stranger wrote it, or it was edited, so nothing vouches for it"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,6 @@ class DescribedExport:
     """What the file does not say and was assumed, in sentences; empty for an export with a card"""
     limits: tuple[str, ...] = ()
     """What its maker does with its detections, in sentences"""
-    unvouched: bool = False
-    """Whether it has a card without a hash of itself: read, and no proof rests on it"""
 
     @property
     def path(self) -> Path:
@@ -60,7 +55,7 @@ class DescribedExport:
 
     @property
     def has_card(self) -> bool:
-        """Whether it has a card that its own hash vouches for."""
+        """Whether it has a card."""
         return not self.missing
 
 
@@ -76,8 +71,7 @@ def describe_export(path: Path, classes: tuple[str, ...] | None = None) -> Descr
         UsageError: the runtime is not installed.
     """
     if (card_path := find_card(path)) is not None:
-        card, vouched = read_any_card(card_path)
-        return DescribedExport(card, card_path.parent, () if vouched else (_UNVOUCHED,), unvouched=not vouched)
+        return DescribedExport(read_card(card_path), card_path.parent)
     format_, model = _format_of(path)
     session = open_model(format_, model, threads=1)
     said = from_openvino(model) if format_ == "openvino" else from_onnx(session.facts.metadata, model)

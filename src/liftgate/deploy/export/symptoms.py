@@ -10,7 +10,7 @@ from liftgate.deploy.export.agreement import Agreement
 from liftgate.deploy.export.calibration import FEWEST, CalibrationImage
 from liftgate.deploy.export.card import ExportCard
 
-Kind = Literal["boxes", "scores", "classes", "contract", "calibration", "card", "weights", "file", "device"]
+Kind = Literal["boxes", "scores", "classes", "contract", "calibration", "weights", "file", "device"]
 
 FEW_PAIRS = 10
 """Detections from which something is said"""

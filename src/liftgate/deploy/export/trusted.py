@@ -6,7 +6,7 @@ from pathlib import Path
 
 from liftgate.checks.ultralytics.checkpoints import Checkpoint, read_checkpoint
 from liftgate.deploy.export.card import Source, Task
-from liftgate.deploy.export.card_file import find_card, read_any_card
+from liftgate.deploy.export.card_file import find_card, read_card
 from liftgate.errors import DataError, Refused
 from liftgate.hashing import file_hash
 
@@ -20,9 +20,9 @@ def trusted_task(path: Path) -> tuple[Task, tuple[str, ...]]:
         Refused: loading it could run code.
         DataError: it is no checkpoint, or of another task.
     """
-    exported = path.is_dir() and find_card(path) is not None and read_any_card(path)[0].format == "executorch"
+    exported = path.is_dir() and find_card(path) is not None and read_card(path).format == "executorch"
     if exported or path.suffix.lower() == ".torchscript":
-        card = None if find_card(path) is None else read_any_card(path)[0]
+        card = None if find_card(path) is None else read_card(path)
         return ("detect", ("a TorchScript file says no task: boxes are taken",)) if card is None else (card.task, ())
     held = harmless_checkpoint(path)
     notes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from liftgate.deploy.export.card import CARD, ExportCard
-from liftgate.deploy.export.card_file import find_card, read_any_card, read_card
+from liftgate.deploy.export.card_file import find_card, read_card
 from liftgate.deploy.registry.version import ModelVersion
 from liftgate.errors import DataError
 from liftgate.files import names_below
@@ -75,8 +75,6 @@ def copy_export(source: Path, target: Path, weights: VersionWeights) -> None:
 def require_own_export(version: ModelVersion, place: str) -> None:
     """Refuse an export of a version, such as `exports/onnx`, that was made from other weights than the version's.
 
-    The registry's ledger vouches for the card there, so that one without a hash of itself is read too.
-
     Raises:
         DataError: it was, or its card cannot be read.
     """
@@ -84,8 +82,7 @@ def require_own_export(version: ModelVersion, place: str) -> None:
     weights = VersionWeights(version.version, version.weights_hash)
     for name in sorted(version.files):
         if name.startswith(f"{place}/") and PurePosixPath(name).name == CARD:
-            card, _ = read_any_card(version.folder / name, check_files=False)
-            weights.require_source_of(card, folder)
+            weights.require_source_of(read_card(version.folder / name, check_files=False), folder)
 
 
 def exports_of_others(version: ModelVersion) -> Iterator[tuple[str, DataError]]:
