@@ -263,7 +263,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.models.split(",") if args.part != "table" else ():
         size = 256 if name == "bccd" else 640
-        {"make": make, "prove": prove, "time": time, "cpu": cpu}[args.part](Model(name, size, args.fixtures, args.out))
+        model = Model(name, size, args.fixtures.resolve(), args.out.resolve())
+        {"make": make, "prove": prove, "time": time, "cpu": cpu}[args.part](model)
     if args.part == "table":
         table(args.out)
 

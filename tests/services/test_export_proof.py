@@ -252,6 +252,20 @@ def test_the_exports_of_others_are_measured_all_the_same(tmp_path: Path, referen
     assert any("does not say" in note for note in proof.notes)
 
 
+def test_no_export_is_called_broken_where_the_images_are(tmp_path: Path, reference: Path) -> None:
+    """Images that cannot be read, and labels of other classes, are one error about them, and no verdict."""
+    sound = write_export(tmp_path / "sound")
+    damaged = write_images(tmp_path / "damaged", 6)
+    image = sorted((tmp_path / "damaged/images/test").iterdir())[3]
+    image.write_bytes(image.read_bytes()[:-3000])
+    with pytest.raises(DataError, match=image.name):
+        prove_exports(reference, [sound], damaged, split="test")
+    others = write_images(tmp_path / "others", 6)
+    others.write_text(others.read_text().replace("red", "cat").replace("green", "dog").replace("blue", "bird"))
+    with pytest.raises(DataError, match="no class in common"):
+        prove_exports(reference, [sound], others, split="test")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

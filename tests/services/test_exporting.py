@@ -18,7 +18,7 @@ import liftgate
 from liftgate.data.formats.read import read
 from liftgate.deploy.export.agreement import compare_detections
 from liftgate.deploy.export.calibration import read_calibration
-from liftgate.deploy.export.card_file import read_card
+from liftgate.deploy.export.card_file import card_files, read_card, write_card
 from liftgate.errors import DataError, Refused, UsageError
 from liftgate.services.exporting import ExportResult, export
 from liftgate.services.prediction import PredictionResult, predict
@@ -120,6 +120,19 @@ def test_an_ncnn_export_finds_what_the_checkpoint_finds(
         assert agreement.n_reference == agreement.n_pairs > 200
         assert np.abs(np.sort(found.scores)[-200:] - np.sort(truth.scores)[-200:]).max() <= score
         assert agreement.offset is not None and max(map(abs, agreement.offset)) <= pixels
+
+
+@pytest.mark.slow
+def test_a_file_that_the_child_process_cannot_run_is_a_broken_export(
+    checkpoint: Path, images: Path, tmp_path: Path
+) -> None:
+    (made,) = export(checkpoint, tmp_path / "out", formats=["torchscript"], imgsz=64).exports
+    path = made.folder / made.card.model
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    write_card(replace(made.card, files=card_files(made.folder, made.card.model)), made.folder)
+    truth = replace(read(images), classes=("cat", "dog", "bird"))
+    (proof,) = liftgate.prove_exports(checkpoint, [made.folder], truth, split="test").proofs
+    assert proof.word == "FAIL" and [one.id for one in proof.symptoms] == ["file.unusable"], proof
 
 
 @pytest.mark.slow
