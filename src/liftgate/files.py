@@ -117,6 +117,14 @@ def name_new_file(temporary: Path, path: Path) -> None:
         temporary.unlink()
 
 
+def delete_leftover(path: Path) -> None:
+    """Delete what a killed process left of writing a file that is there, which nobody will write again."""
+    if path.with_name(f".{path.name[:80]}.0.part").exists():
+        part, handle = _locked_part(path)
+        part.unlink()
+        os.close(handle)
+
+
 def delete_own_files(folder: Path, own_files: Iterable[str]) -> None:
     """Delete some files below a folder, and the folders that are empty then; what others put there stays."""
     for name in own_files:

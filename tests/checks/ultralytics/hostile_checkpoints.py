@@ -1,4 +1,4 @@
-"""Checkpoints that run something when they are loaded without care, or fill the machine: some ninety in 16 kinds.
+"""Checkpoints that run something when they are loaded without care, or fill the machine: some hundred in 18 kinds.
 
 Each that runs something writes the file `mark`. They are written in instructions of pickle, so that
 ways are tried that no pickler writes.
@@ -84,6 +84,8 @@ def checkpoints(mark: Path) -> Iterator[tuple[str, bytes]]:
     yield from _cut_off(touch)
     yield from _renamed(touch)
     yield from _double(touch)
+    yield from _read_differently(touch)
+    yield from _hidden(code)
 
 
 def _plain_calls(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
@@ -105,6 +107,8 @@ def _legacy_files(touch: str, code: str) -> Iterator[tuple[str, bytes]]:
         "legacy: magic after a call",
         legacy(pickle.dumps({}, 2), magic=number[:2] + called("os:system", text(touch), 2) + b"0" + number[2:]),
     )
+    made = named("copyreg:_reconstructor", 2) + b"(" + named("builtins:int", 2) * 2 + number[2:-1] + b"tR"
+    yield "legacy: magic made by a call", legacy(attack, magic=program(made, 2))
     yield "legacy: bare pickle", attack
     yield "legacy: bare pickle of protocol 0", f"cos\nsystem\n(S'{touch}'\ntR.".encode()
     yield "legacy: tar", tarred(sys_info=pickle.dumps({}, 2), pickle=attack, tensors=b"", storages=b"")
@@ -315,3 +319,76 @@ def _double(touch: str) -> Iterator[tuple[str, bytes]]:
             archive.writestr("w/data.pkl", first)
             archive.writestr("v/data.pkl", second)
         yield f"double: the {name} of two pickles", out.getvalue()
+
+
+def _read_differently(touch: str) -> Iterator[tuple[str, bytes]]:
+    """Zips in which torch finds the attack, and Python's zipfile something harmless."""
+    attack, harmless = program(called("os:system", text(touch), 2), 2), pickle.dumps({}, 2)
+    for first, second in ((("w/DATA.PKL", attack), ("w/data.pkl", harmless)),
+                          (("w/data.pkl", attack), ("w/DATA.PKL", harmless))):  # fmt: skip
+        yield f"two readings: {first[0]} first", _of_entries(first, second)
+    ends_early = _of_entries(("w/data.pkl?x", harmless), ("w/DATA.PKL", attack))
+    yield "two readings: a name with NUL", ends_early.replace(b"w/data.pkl?x", b"w/data.pkl\0x")
+    yield "two readings: two directories", _two_directories(zipped(attack), zipped(harmless))
+    yield "two readings: a comment that is an end record", zipped(harmless)[:-2] + b"\x16\0" + zipped(attack)[-22:]
+
+
+def _of_entries(*entries: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in (*entries, ("w/version", b"3\n")):
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def _two_directories(named_by_offset: bytes, before_the_end: bytes) -> bytes:
+    """One zip that names the directory of the first by its offset, and has that of the second before its end record."""
+    at, second_at = (data.rfind(b"PK\x05\x06") for data in (named_by_offset, before_the_end))
+    size, offset = struct.unpack("<II", named_by_offset[at + 12 : at + 20])
+    second = struct.unpack("<I", before_the_end[second_at + 16 : second_at + 20])[0]
+    directory, moved = bytearray(before_the_end[second:second_at]), at - (at + second_at - size - offset)
+    begin = 0
+    while begin < len(directory):  # zipfile adds to each offset by how much the directory is not where it should be
+        lengths = struct.unpack("<HHH", directory[begin + 28 : begin + 34])
+        place = struct.unpack("<I", directory[begin + 42 : begin + 46])[0]
+        directory[begin + 42 : begin + 46] = struct.pack("<I", place + moved)
+        begin += 46 + sum(lengths)
+    end = bytearray(before_the_end[second_at:])
+    end[16:20] = struct.pack("<I", offset)
+    return named_by_offset[:at] + before_the_end[:second] + bytes(directory) + bytes(end)
+
+
+def _hidden(code: str) -> Iterator[tuple[str, bytes]]:
+    """Descriptions of a model, and attributes, that are no plain text in a plain dictionary."""
+    model = named("ultralytics.nn.tasks:DetectionModel", 4) + b")\x81"
+    ordered, hostile = named("collections:OrderedDict", 4), text(f"exec({code!r})")
+
+    def described(key: str, value: bytes) -> bytes:
+        return zipped(program(model + b"}" + text("yaml") + b"}" + text(key) + value + b"ssb", 4))
+
+    def bytes_(value: str) -> bytes:
+        return b"C" + bytes([len(value)]) + value.encode()
+
+    pairs = b"](](" + text("activation") + hostile + b"ee" + CALL
+    yield "hidden: activation in a call", zipped(program(model + b"}" + text("yaml") + ordered + pairs + b"sb", 4))
+    yield "hidden: activation of bytes", described("activation", bytes_("exec('')"))
+    yield "hidden: activation by bytes()", described("activation", called("builtins:bytes", bytes_("exec('')")))
+    yield (
+        "hidden: activation by encode",
+        described("activation", named("_codecs:encode", 4) + hostile + text("utf-8") + b"\x86R"),
+    )
+    scalar = called("numpy:dtype", text("O")) + hostile + b"\x86R"
+    yield (
+        "hidden: activation by a scalar",
+        described("activation", named("numpy.core.multiarray:scalar", 4) + scalar),
+    )
+    yield (
+        "hidden: text by a call",
+        described("activation", named("copyreg:_reconstructor", 4) + named("builtins:str", 4) * 2 + hostile + b"\x87R"),
+    )
+    row = b"](" + b"J\xff\xff\xff\xff" + b"K\x01" + text("check_requirements") + b"](" + text("x") + b"ee"
+    yield "hidden: a function as a layer", described("backbone", b"](" + row + b"e")
+    later = model + b"}" + text("yaml") + b"}" + text("head") + b"]\x94ssb0h\x00" + row + b"a"
+    yield "hidden: a layer that is added later", zipped(program(later, 4))
+    state = ordered + b")R" + text("__setstate__") + named("ultralytics.nn.tasks:DetectionModel", 4) + b"s"
+    yield "hidden: attributes of a call", zipped(program(model + state + b"b", 4))

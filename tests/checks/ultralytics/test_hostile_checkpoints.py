@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from liftgate.errors import DataError
 
 MARK = Path("/mark")  # what hostile checkpoints would write, where they are not loaded
 HOSTILE = dict(checkpoints(MARK))
+LAYERS = [[-1, 1, "C2f", [64, True]], [[16, 19], 1, "v10Detect", ["nc"]]]
 _ABSENT = importlib.util.find_spec("ultralytics") is None
 
 
@@ -128,7 +130,9 @@ def sound() -> dict[str, bytes]:
     forward = named("builtins:getattr", 2) + b"(" + layer + text("forward") + b"tR"
     storage = b"(" + text("storage") + named("torch:FloatStorage", 2) + text("0") + text("cpu") + b"K\x04tQ"
     tensor = named("torch._utils:_rebuild_tensor_v2", 2) + b"(" + storage + b"K\x00))\x89" + _ordered() + b"tR"
-    values = [collections.OrderedDict(a=1), {1, 2}, datetime.datetime(2026, 1, 2), pathlib.PurePosixPath("a/b"), b"x"]
+    arguments = named("ultralytics.utils:IterableSimpleNamespace", 2) + b")R}" + text("task") + text("detect") + b"sb"
+    values = [types.SimpleNamespace(imgsz=64), collections.OrderedDict(a=1), {1, 2}, b"x"]
+    values += [datetime.datetime(2026, 1, 2), pathlib.PurePosixPath("a/b")]
     return {
         "layer": zipped(program(layer, 2)),
         "forward of a layer": zipped(program(forward, 2)),
@@ -136,6 +140,8 @@ def sound() -> dict[str, bytes]:
         "tensor, before torch 1.6": legacy(program(tensor, 2)),
         **{f"values {protocol}": zipped(pickle.dumps(values, protocol)) for protocol in (0, 1, 2, 3, 4, 5)},
         "activation": zipped(pickle.dumps({"yaml": {"activation": "nn.LeakyReLU(0.1, inplace=True)"}})),
+        "arguments of a training that was not finished": zipped(program(arguments, 2)),
+        "layers": zipped(pickle.dumps({"yaml": {"backbone": [[-1, 1, "nn.Conv2d", [3]]], "head": LAYERS}})),
         "state dict": zipped(pickle.dumps({"state": collections.defaultdict(list, {0: [1.0]})}, 2)),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -166,6 +167,9 @@ def test_copies_never_take_the_place_of_another_file(tmp_path: Path) -> None:
     (tmp_path / "out" / frames[2].image).unlink()
     for _ in range(2):
         copy_frames(frames, tmp_path / "out")
+        first = tmp_path / "out" / frames[0].image
+        os.link(first, first.with_name(f".{first.name}.0.part"))  # killed between the two
+    copy_frames(frames, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"README.md", *(frame.image for frame in frames)}
 
 

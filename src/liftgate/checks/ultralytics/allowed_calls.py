@@ -13,6 +13,8 @@ CONTAINERS = {GlobalName("collections", name) for name in ("OrderedDict", "defau
     GlobalName("builtins", name) for name in ("set", "frozenset", "bytearray")
 }
 BASES = {GlobalName("builtins", name) for name in ("object", "dict", "list", "set", "tuple", "int", "float", "str")}
+TEXTS = {GlobalName("_codecs", "encode"), GlobalName("builtins", "bytes"), GlobalName("builtins", "bytearray")}
+"""What makes text, or what can be evaluated like it"""
 _CODECS = {"latin1", "latin-1", "utf-8", "utf8", "ascii"}
 _LARGEST_BYTES = 64 << 20
 
@@ -40,7 +42,10 @@ def is_allowed_call(name: GlobalName, arguments: Any) -> bool:
             return known and isinstance(attribute, str) and _MODEL_METHODS.fullmatch(attribute) is not None
         case "_reconstructor":
             base = arguments[1] if len(arguments) > 1 else None
-            return type_ in CREATED | CALLED | BASES and isinstance(base, GlobalName) and base in BASES
+            return type_ in CREATED | CALLED | BASES and base == GlobalName("builtins", "object")
+        case "scalar":  # of the type `object` it returns whatever it is given
+            value = arguments[1] if len(arguments) > 1 else b""
+            return isinstance(value, bytes) or (isinstance(value, Made) and value.of in TEXTS)
         case "_rebuild_from_type_v2":
             inner = arguments[2] if len(arguments) > 2 else None
             return isinstance(first, GlobalName) and first.module == "torch._utils" and is_tuple(inner)

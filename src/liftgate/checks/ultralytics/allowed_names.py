@@ -7,6 +7,7 @@ description evaluates text of that description.
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 
@@ -85,9 +86,8 @@ models.common: AutoShape Bottleneck BottleneckCSP C3 C3Ghost C3SPP C3TR C3x Clas
     DWConv DWConvTranspose2d Expand Focus GhostBottleneck GhostConv Proto SPP SPPF TransformerBlock TransformerLayer
 models.experimental: Ensemble MixConv2d Sum
 torchvision.transforms.transforms: CenterCrop Compose Normalize Resize ToTensor
-ultralytics.utils: IterableSimpleNamespace SimpleClass
-ultralytics.yolo.utils: IterableSimpleNamespace SimpleClass
-types: SimpleNamespace
+ultralytics.utils: SimpleClass
+ultralytics.yolo.utils: SimpleClass
 argparse: Namespace
 """
 
@@ -108,6 +108,9 @@ numpy._core.numeric: _frombuffer
 datetime: date datetime time timedelta timezone
 pathlib: Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath
 pathlib._local: Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath
+types: SimpleNamespace
+ultralytics.utils: IterableSimpleNamespace
+ultralytics.yolo.utils: IterableSimpleNamespace
 copyreg: _reconstructor
 _codecs: encode
 """
@@ -149,3 +152,24 @@ CALLED = _table(_CALLED)
 VALUES = _table(_VALUES)
 """Types that a checkpoint contains as values"""
 ALLOWED = CREATED | CALLED | VALUES
+
+# Packages whose names are all known: what is not allowed of them is hostile. Others are only unknown, until called.
+_KNOWN_PACKAGES_TEXT = """
+    torch torchvision torchaudio ultralytics numpy scipy PIL cv2 yaml requests urllib3 pip setuptools pkg_resources
+    wheel distutils dill cloudpickle joblib pandas matplotlib IPython jinja2 liftgate fsspec aiohttp
+    httpx paramiko pexpect sh plumbum fabric invoke nox tox conda uv commands popen2 __builtin__ copy_reg
+"""
+_LAYERS = ("torch.nn.modules.", "ultralytics.nn.modules.")
+_KNOWN_PACKAGES = frozenset(_KNOWN_PACKAGES_TEXT.split())
+
+
+def is_foreign(name: GlobalName) -> bool:
+    """Return whether a name is neither of Python nor of a package whose names are all known.
+
+    A layer that another version of Ultralytics or torch has is unknown too.
+    """
+    top = name.module.partition(".")[0]
+    if not top or not name.attribute.isidentifier():
+        return False
+    layer = name.module.startswith(_LAYERS) and name.attribute[0].isupper()
+    return layer or top not in sys.stdlib_module_names | _KNOWN_PACKAGES

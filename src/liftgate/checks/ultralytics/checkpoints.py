@@ -8,6 +8,7 @@ memory have limits, whatever the file claims about itself.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 import zipfile
@@ -17,14 +18,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
+from liftgate.checks.ultralytics.allowed_calls import Made
 from liftgate.checks.ultralytics.allowed_names import ALLOWED, GlobalName
 from liftgate.checks.ultralytics.pickle_reader import PickleReader
+from liftgate.checks.ultralytics.zip_directory import demand_one_directory, demand_single_names
 from liftgate.errors import DataError
 
 _LARGEST = 64 << 20
 """Bytes of pickle; a detector's structure takes 0.1 to 5 MB, numbers lie outside of it"""
-_MOST_ENTRIES = 50_000
-_LARGEST_DIRECTORY = 8 << 20
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _TAR_PARTS = ("sys_info", "pickle", "tensors", "storages")
 
@@ -101,9 +102,10 @@ def _read(path: Path, size: int) -> Checkpoint:
 
 def _from_zip(path: Path, file: IO[bytes], size: int) -> Checkpoint:
     try:
-        _demand_small_directory(path, file, size)
+        demand_one_directory(path, file, size)
         with zipfile.ZipFile(file) as archive:
-            names = [entry.filename.rsplit("/", 1)[-1] for entry in archive.infolist()]
+            names = [entry.orig_filename.lower().rsplit("/", 1)[-1] for entry in archive.infolist()]
+            demand_single_names(path, archive.infolist())
             inside = [entry for entry, name in zip(archive.infolist(), names, strict=True) if name == "data.pkl"]
             if "constants.pkl" in names:
                 hint = "it holds code of its own: take the weights that it was exported from"
@@ -126,26 +128,6 @@ def _from_zip(path: Path, file: IO[bytes], size: int) -> Checkpoint:
             got=f"{size:,} bytes ({error})",
             hint="download it again, and compare the size",
         ) from error
-
-
-def _demand_small_directory(path: Path, file: IO[bytes], size: int) -> None:
-    """Refuse a directory of millions of entries before it is read."""
-    tail = min(size, 22 + (1 << 16))
-    file.seek(size - tail)
-    end = file.read(tail)
-    at = end.rfind(b"PK\x05\x06")
-    if at >= 0 and len(end) - at >= 22:
-        entries, length = (
-            int.from_bytes(end[at + 10 : at + 12], "little"),
-            int.from_bytes(end[at + 12 : at + 16], "little"),
-        )
-        wide = end.rfind(b"PK\x06\x06", 0, at)
-        if wide >= 0 and at - wide >= 56:  # zip64 repeats it with more digits
-            entries = max(entries if entries < 0xFFFF else 0, int.from_bytes(end[wide + 32 : wide + 40], "little"))
-            length = max(length if length < 0xFFFFFFFF else 0, int.from_bytes(end[wide + 40 : wide + 48], "little"))
-        if entries > _MOST_ENTRIES or length > _LARGEST_DIRECTORY:
-            raise DataError(f"a zip file of {entries:,} entries: no checkpoint has as many", where=path)
-    file.seek(0)
 
 
 def _tar_parts(file: IO[bytes]) -> list[bytes] | None:
@@ -186,8 +168,10 @@ def _from_pickles(path: Path, reader: PickleReader, stream: IO[bytes], head: byt
     try:
         reader.follow(stream)
         if reader.result == _LEGACY_MAGIC:  # torch before 1.6: magic, protocol, system, model, keys, then the numbers
-            for _ in range(4):
-                reader.follow(stream)
+            _follow(reader, stream, 4)
+        elif isinstance(reader.result, Made):  # a call may make that number
+            with contextlib.suppress(Exception):
+                _follow(reader, stream, 4)
     except Exception as error:  # pickletools and a hostile stack raise ValueError, IndexError, KeyError, …
         if not reader.hostile:
             if not head.startswith(b"\x80"):
@@ -200,6 +184,11 @@ def _from_pickles(path: Path, reader: PickleReader, stream: IO[bytes], head: byt
                 got=str(error)[:200],
             ) from error
     return _checkpoint(reader)
+
+
+def _follow(reader: PickleReader, stream: IO[bytes], count: int) -> None:
+    for _ in range(count):
+        reader.follow(stream)
 
 
 def _checkpoint(reader: PickleReader) -> Checkpoint:

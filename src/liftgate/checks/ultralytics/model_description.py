@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from liftgate.documents import DocumentError, load_yaml
 from liftgate.errors import DataError
 
 _ACTIVATION = re.compile(r"(torch\.)?nn\.[A-Z]\w*\((\s*(\w+\s*=\s*)?(-?[\d.]+(e-?\d+)?|True|False|None)\s*,?)*\)")
-_LAYER = re.compile(r"((torch\.)?nn\.|torchvision\.ops\.)?[A-Z]\w*")
+_LAYER = re.compile(r"((torch\.)?nn\.|torchvision\.ops\.)?(v\d+)?[A-Z]\w*")
 
 
 def is_plain_activation(text: str) -> bool:
@@ -20,6 +20,14 @@ def is_plain_activation(text: str) -> bool:
     (True, False)
     """
     return len(text) < 200 and _ACTIVATION.fullmatch(text.strip()) is not None
+
+
+def hostile_layers(rows: Iterable[object]) -> Iterator[str]:
+    """Yield the names of layers that are none, out of rows [from, repeats, layer, arguments]."""
+    for row in rows:
+        layer = row[2] if isinstance(row, list | tuple) and len(row) > 2 else None
+        if isinstance(layer, str) and not _LAYER.fullmatch(layer):
+            yield layer
 
 
 def hostile_parts(path: Path) -> tuple[str, ...]:
@@ -40,8 +48,5 @@ def hostile_parts(path: Path) -> tuple[str, ...]:
         found.append(f"activation: {str(activation)[:120]}")
     for part in ("backbone", "head"):
         rows = document.get(part)
-        for row in rows if isinstance(rows, list) else []:
-            layer = row[2] if isinstance(row, list) and len(row) > 2 else None
-            if isinstance(layer, str) and not _LAYER.fullmatch(layer):
-                found.append(f"{part}: {layer[:120]}")
+        found += [f"{part}: {layer[:120]}" for layer in hostile_layers(rows if isinstance(rows, list) else [])]
     return tuple(found)

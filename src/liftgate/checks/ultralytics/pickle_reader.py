@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import _compat_pickle
 import pickletools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from liftgate.checks.ultralytics.allowed_calls import BASES, CONTAINERS, Made, is_allowed_call, is_tuple
-from liftgate.checks.ultralytics.allowed_names import ALLOWED, CALLED, CREATED, GlobalName
-from liftgate.checks.ultralytics.model_description import is_plain_activation
+from liftgate.checks.ultralytics.allowed_calls import BASES, CONTAINERS, TEXTS, Made, is_allowed_call, is_tuple
+from liftgate.checks.ultralytics.allowed_names import ALLOWED, CALLED, CREATED, GlobalName, is_foreign
+from liftgate.checks.ultralytics.model_description import hostile_layers, is_plain_activation
 
 MAX_STEPS = 1_000_000
 """Instructions that are followed, in about a second; the largest detectors with optimizer take a third of them"""
@@ -47,6 +46,8 @@ class PickleReader:
     """The last value of the key `imgsz`"""
     facts: dict[str, str] = field(default_factory=dict)
     """Text values of the keys in ABOUT"""
+    layers: dict[int, list[Any]] = field(default_factory=dict)
+    """Values of the keys `backbone` and `head`, each once; a pickle may add to a list later"""
     result: Any = None
     """What the last pickle leaves on the stack"""
     steps: int = 0
@@ -66,6 +67,9 @@ class PickleReader:
                 raise ValueError(f"more than {MAX_STEPS:,} instructions: no detector needs as many")
             run.step(opcode, argument)
         self.result = stack[-1] if stack else None
+        for rows in self.layers.values():
+            for layer in hostile_layers(rows):
+                self.note(f"a layer {_short(layer)!r}")
 
     def note(self, what: str) -> None:
         """Record something hostile."""
@@ -80,12 +84,18 @@ class PickleReader:
             self.facts.setdefault(str(key), value[:1000])
         elif key == "imgsz" and isinstance(value, int | list):
             self.image_size = value
-        elif key == "activation" and isinstance(value, str) and not is_plain_activation(value):
-            self.note(f"activation {_short(value)!r}")
+        elif key == "activation" and isinstance(value, str | bytes | bytearray) and not is_plain_activation(str(value)):
+            self.note(f"activation {_short(str(value))!r}")
+        elif key in ("backbone", "head") and isinstance(value, list):
+            self.layers[id(value)] = value
+        elif key in _DESCRIBED and isinstance(value, Made) and value.of in CONTAINERS | TEXTS:
+            self.note(f"{key} made while running")
 
 
 ABOUT = ("version", "license", "date", "docs")
 """What Ultralytics writes about itself beside a model."""
+_DESCRIBED = ("activation", "backbone", "head")
+"""What Ultralytics builds a model from, and thereby evaluates and calls"""
 
 
 class _Run:
@@ -272,7 +282,18 @@ class _Run:
                 self.reader.note(f"{_short(str(name))}()")
         elif not is_allowed_call(name, arguments):
             self.reader.note(str(name))
+        elif name in CONTAINERS:
+            self._look_into(arguments)
         self.stack.append(Made(name))
+
+    def _look_into(self, arguments: Sequence[Any]) -> None:
+        """Take up keys and values that become a dictionary by a call: OrderedDict([[key, value], …])."""
+        for argument in arguments:
+            pairs = argument if is_tuple(argument) or type(argument) is list else ()
+            self.reader.steps += len(pairs)
+            for pair in pairs:
+                if (is_tuple(pair) or type(pair) is list) and len(pair) == 2:
+                    self.reader.fact(*pair)
 
     def new_object(self, argument: Any) -> None:
         self.stack.pop()
@@ -295,6 +316,8 @@ class _Run:
         if isinstance(target, GlobalName):
             self.reader.note(f"attributes of {target}")
         for attributes in state if is_tuple(state) else (state,):
+            if isinstance(attributes, Made) and attributes.of in CONTAINERS:
+                self.reader.note(f"attributes of {_shown(target)} that a call makes")
             for key, value in attributes.items() if isinstance(attributes, dict) else ():
                 if isinstance(key, str) and key.startswith("__") and key.endswith("__"):
                     self.reader.note(f"the attribute {_short(key)} of {_shown(target)}")
@@ -332,27 +355,6 @@ _HANDLERS: dict[str, Callable[[_Run, Any], None]] = {
     **{"PERSID": _Run.persistent, "BINPERSID": _Run.binary_persistent},
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-
-# Packages whose names are all known: what is not allowed of them is hostile. Others are only unknown, until called.
-_KNOWN_PACKAGES_TEXT = """
-    torch torchvision torchaudio ultralytics numpy scipy PIL cv2 yaml requests urllib3 pip setuptools pkg_resources
-    wheel distutils dill cloudpickle joblib pandas matplotlib IPython jinja2 liftgate fsspec aiohttp
-    httpx paramiko pexpect sh plumbum fabric invoke nox tox conda uv commands popen2 __builtin__ copy_reg
-"""
-_LAYERS = ("torch.nn.modules.", "ultralytics.nn.modules.")
-_KNOWN_PACKAGES = frozenset(_KNOWN_PACKAGES_TEXT.split())
-
-
-def is_foreign(name: GlobalName) -> bool:
-    """Return whether a name is neither of Python nor of a package whose names are all known.
-
-    A layer that another version of Ultralytics or torch has is unknown too.
-    """
-    top = name.module.partition(".")[0]
-    if not top or not name.attribute.isidentifier():
-        return False
-    layer = name.module.startswith(_LAYERS) and name.attribute[0].isupper()
-    return layer or top not in sys.stdlib_module_names | _KNOWN_PACKAGES
 
 
 def _resolved(module: str, attribute: str, protocol: int) -> GlobalName:

@@ -20,7 +20,7 @@ from liftgate.data.sampling.logs import read_log, read_new_looks
 from liftgate.data.sampling.records import REASONS, CandidateFrame, ChosenFrame, PredictionLog, Sample, SamplingRequest
 from liftgate.data.sampling.signals import reason_scores
 from liftgate.errors import DataError, UsageError
-from liftgate.files import replacing, write_bytes
+from liftgate.files import delete_leftover, replacing, write_bytes
 from liftgate.hashing import file_hash
 from liftgate.progress import Progress, silent
 
@@ -136,7 +136,9 @@ def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progre
         if target.exists() and file_hash(target) != file_hash(frame.path):
             raise DataError("another file of this name is there", where=target, hint="another --copy folder")
     for number, (frame, target) in enumerate(zip(frames, targets, strict=True), 1):
-        if not target.exists():
+        if target.exists():
+            delete_leftover(target)
+        else:
             with frame.path.open("rb") as source, replacing(target, "wb", only_new=True) as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
         progress("copying", number, len(frames))
