@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def lexical(path: Path | str) -> Path:
@@ -30,3 +34,24 @@ def is_file(path: Path) -> bool:
 def exists(path: Path) -> bool:
     """Return whether something has this path; False too where the system takes no such name."""
     return os.path.exists(path)  # noqa: PTH110
+
+
+def relative_within(value: T, folder: Path) -> T:
+    """Return JSON values in whose texts paths below `folder` are relative to it, so that a record names no machine.
+
+    >>> relative_within({"data": "/a/s/data.yaml", "where": ["see /a/s/runs/x", "/b/a/s/y"]}, Path("/a/s"))
+    {'data': 'data.yaml', 'where': ['see runs/x', '/b/a/s/y']}
+    """
+    prefix = re.compile(rf"(?<![\w.~/-]){re.escape(f'{lexical(folder)}/')}(?=[^/\s])")
+    return _replaced(value, prefix)
+
+
+def _replaced(value: T, prefix: re.Pattern[str]) -> T:
+    found: object = value
+    if isinstance(value, str):
+        found = prefix.sub("", value)
+    elif isinstance(value, dict):
+        found = {key: _replaced(item, prefix) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        found = type(value)(_replaced(item, prefix) for item in value)
+    return found  # type: ignore[return-value]

@@ -102,3 +102,11 @@ class Seedless(Toy):
 
     def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
         return super().train(replace(job, seed=0), emit, should_stop)
+
+
+class Wordy(Toy):
+    """Reports its arguments with the paths that it was given, as Ultralytics does."""
+
+    def train(self, job: TrainJob, emit: Emit, should_stop: Callable[[], bool]) -> Json:
+        args = {"model": job.weights, "data": str(job.data), "save_dir": str(job.out), "epochs": 1}
+        return {**super().train(job, emit, should_stop), "args": args}

@@ -12,6 +12,7 @@ from liftgate.errors import FindingsError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.records import Body, CheckEntry, FindingRow, IgnoreEntry, StepEntry
 from liftgate.ledger.results import EvaluateResult, FindingsResult
+from liftgate.paths import relative_within
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.notice import warning
 from liftgate.pipeline.step import Results, Step
@@ -50,11 +51,12 @@ class CheckStep(Step[FindingsResult]):
         """
         study, ledger = self._context.study, self._context.ledger
         found = check_study(self._context)
-        ledger.append("check", {"study": study.content_hash(), **found.to_dict()})
+        body = relative_within(found.to_dict(), study.folder)
+        ledger.append("check", {"study": study.content_hash(), **body})
         record_ignored(self._context, found)
         if not found.ok:
             raise _errors(found.findings)
-        return FindingsResult(found.to_dict())
+        return FindingsResult(body)
 
 
 def check_study(context: Context) -> CheckResult:
@@ -116,7 +118,8 @@ def warn_of_met_targets(context: Context) -> None:
         context.notify(warning("train", f"{finding.message} ({finding.hint})"))
     before = [entry for entry in ledger.records(CheckEntry) if entry.study == study.content_hash()]
     if before and found.findings:
-        new = CheckEntry.from_body({"study": study.content_hash(), **found.to_dict()}).findings
+        body = relative_within(found.to_dict(), study.folder)
+        new = CheckEntry.from_body({"study": study.content_hash(), **body}).findings
         others = tuple(row for row in before[-1].findings if row.id != _GATES)
         entry = replace(before[-1], findings=(*others, *new))
         counts = {word: sum(row.severity == word for row in entry.findings) for word in found.counts}
@@ -137,7 +140,8 @@ def cheap_errors(context: Context) -> list[Finding]:
 def record_ignored(context: Context, found: CheckResult) -> None:
     """Record in the ledger which findings are ignored, and why."""
     for one in found.ignored:
-        context.ledger.add(IgnoreEntry(one.finding.id, one.finding.where, one.reason))
+        where = relative_within(one.finding.where, context.study.folder)
+        context.ledger.add(IgnoreEntry(one.finding.id, where, one.reason))
 
 
 def _errors(findings: Sequence[Finding]) -> FindingsError:

@@ -24,6 +24,7 @@ from liftgate.ledger.preflight import preflight
 from liftgate.ledger.records import Body, DecisionEntry, DecisionRow, FindingRow, StepEntry
 from liftgate.ledger.results import EpochRow, RunEntry, TrainResult
 from liftgate.ledger.runs import RunFolder, RunRecord, State
+from liftgate.paths import relative_within
 from liftgate.pipeline.budget import Ceiling
 from liftgate.pipeline.context import Context
 from liftgate.pipeline.epoch_timer import RunClock
@@ -295,7 +296,10 @@ class StageRun:
             last_sha256=file_hash(last),
             epochs=outcome.epochs,
             curve=tuple(dict(row.body) for row in rows),
-            facts={**{name: record.facts[name] for name in ("continues",) if name in record.facts}, **outcome.facts},
+            facts=relative_within(
+                {**{name: record.facts[name] for name in ("continues",) if name in record.facts}, **outcome.facts},
+                self._context.study.folder,
+            ),
             wall_seconds=seconds,
             word=end_word(judged),
             decisions=tuple(DecisionRow(**one.to_dict()) for one in judged),
