@@ -15,7 +15,7 @@ from liftgate.deploy.export.calibration import USUAL, CalibrationSet
 from liftgate.deploy.export.card import ExportCard, Source
 from liftgate.deploy.export.finish import Origin, WrittenModel, finish_export, written_model
 from liftgate.deploy.export.formats import ExportTarget
-from liftgate.deploy.export.quantise import METHODS, Kind, QuantiseJob, quantise
+from liftgate.deploy.export.quantise import METHODS, NOTES, Kind, QuantiseJob, quantise
 from liftgate.deploy.export.trusted import weights_source
 from liftgate.deploy.runtime.sessions import open_onnx
 from liftgate.files import atomic_folder
@@ -128,7 +128,8 @@ class _Maker:
         quantise(job)
         self._calibration.write(folder)
         record = replace(self._calibration.record, method=METHODS[kind])
-        return finish_export(folder, written, target.format, "int8", self._origin, calibration=record)
+        origin, notes = self._origin, NOTES[kind]
+        return finish_export(folder, written, target.format, "int8", origin, calibration=record, notes=notes)
 
     def _float_model(self, target: ExportTarget) -> tuple[Path, WrittenModel]:
         if target not in self._written:

@@ -17,10 +17,14 @@ def write_meter(folder: Path, name: str, value: int, limit: int = 1_000_000_000)
 def test_packages_are_added_and_their_parts_are_not(tmp_path: Path) -> None:
     first, second = (write_meter(tmp_path, f"intel-rapl:{number}", 1_000_000) for number in range(2))
     write_meter(tmp_path, "intel-rapl:0:0", 5_000_000)
+    for number, name in enumerate(("package-0", "package-1", "psys")):
+        platform = write_meter(tmp_path, f"intel-rapl:{number}", 1_000_000)
+        (platform.parent / "name").write_text(f"{name}\n")
     meter = EnergyMeter.find(tmp_path)
     before = meter.read()
     first.write_text("4000000")
     second.write_text("1500000")
+    platform.write_text("9000000")
     assert meter.joules(before, meter.read()) == 3.5
 
 

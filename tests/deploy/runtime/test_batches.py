@@ -31,6 +31,26 @@ def free_batch(path: Path) -> Path:
     return path
 
 
+def of_batch(path: Path, batch: int) -> Path:
+    model = onnx.load(free_batch(path))
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, path)
+    return path
+
+
+def test_a_model_that_takes_four_images_and_no_fewer_finds_the_same_in_one(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    four, one = (describe_export(of_batch(write_detector(tmp_path / f"{size}.onnx"), size)).card for size in (4, 1))
+    assert (four.input.batch, one.input.batch) == (4, 1)
+    models = [load_model(card, tmp_path) for card in (four, one)]
+    for path in sorted(tmp_path.glob("images/test/*.png")):
+        found, alone = (model.detect(read_pixels(path), UseSettings(conf=0.1)) for model in models)
+        assert len(alone.scores) > 3 and found.cls.tolist() == alone.cls.tolist()
+        np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-4)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-6)
+
+
 def test_images_of_several_sizes_run_together_as_they_do_alone(tmp_path: Path) -> None:
     free, fixed = free_batch(write_detector(tmp_path / "free.onnx")), write_detector(tmp_path / "fixed.onnx")
     write_images(tmp_path / "a", 3)

@@ -20,7 +20,7 @@ class EnergyMeter:
     def find(cls, meters: Path = _METERS) -> EnergyMeter:
         """Return the machine's meter, with the reason where there is none."""
         packages = sorted(meters.glob("intel-rapl:[0-9]*"))
-        packages = [one for one in packages if one.name.count(":") == 1]  # packages, not parts of them
+        packages = [one for one in packages if one.name.count(":") == 1 and not _is_platform(one)]
         if not packages:
             return cls((), "this machine shows no energy meter (RAPL)")
         try:
@@ -53,3 +53,11 @@ class EnergyMeter:
             (end - start) % (limit + 1) for start, end, (_, limit) in zip(before, after, self.counters, strict=True)
         ]
         return sum(spent) / 1e6
+
+
+def _is_platform(meter: Path) -> bool:
+    """Return whether a meter is of the whole platform (psys), which has the packages in it."""
+    try:
+        return (meter / "name").read_text().startswith("psys")
+    except OSError:
+        return False

@@ -33,6 +33,14 @@ METHODS: dict[Kind, str] = {
     "onnx": "ONNX Runtime static QDQ: convolutions only, per channel, ranges by min and max; tail of the head in float",
     "openvino": "NNCF post-training, preset mixed; tail of the head in float",
 }
+NOTES: dict[Kind, tuple[str, ...]] = {
+    "onnx": (
+        "on x86 processors without VNNI, ONNX Runtime cuts off sums of 8-bit products unless the session is opened "
+        "with session.x64quantprecision=1, as Liftgate opens it: else scores are others than those that were proved",
+    ),
+    "openvino": (),
+}
+"""What whoever runs the file elsewhere must know"""
 
 
 @dataclass(frozen=True, slots=True)

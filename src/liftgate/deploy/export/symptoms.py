@@ -21,7 +21,7 @@ _MOVED = 0.3
 """Pixels of the input: padding that is rounded otherwise moves boxes by half a pixel, INT8 moved them by up to 0.17"""
 _SURE = 4.0
 _SCALED = ((0.9, 0.07), (0.85, 0.12))
-"""Rank correlation of scores, and how far from 1 a ratio is named from there on: on a processor without VNNI, INT8
+"""Rank correlation of scores, and how far from 1 a ratio is named from there on: INT8 whose sums a runtime cuts off
 shuffles scores (to 0.88) and moves them by up to 0.07 by itself"""
 _COUNTS = (0.6, 1.67)
 

@@ -60,7 +60,10 @@ class LoadedModel:
             DataError: the output does not have the shape that the card says, or is not a number.
         """
         fitted = letterbox(image, self.card.input)
-        output = self.run(input_tensor(fitted.pixels, self.card.input))
+        tensor = input_tensor(fitted.pixels, self.card.input)
+        if (at_once := self.card.input.batch or 1) > 1:  # somebody's model that takes no fewer
+            tensor = np.repeat(tensor, at_once, axis=0)
+        output = self.run(tensor)
         return choose_detections(output[0], self.card.output, fitted.placement, use or self.card.use)
 
     @property
