@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from liftgate._version import __version__
-from liftgate.checks.finding import Finding
+from liftgate.checks.finding import Finding, shared_folders
 from liftgate.data.core.dataset import Dataset
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
 from liftgate.evaluation.spec import STATISTICS
@@ -356,16 +356,10 @@ def _findings(
     if not checks:
         return (), (), False
     newest = checks[-1]
-    findings = [_without_folder(as_finding(row), study) for row in newest.findings]
-    ignored = [IgnoredFinding(_without_folder(as_finding(row), study), row.reason or "") for row in newest.ignored]
+    folders = shared_folders([study.folder / spec.path for spec in study.datasets], study.folder)
+    findings = [as_finding(row).without_folders(folders) for row in newest.findings]
+    ignored = [IgnoredFinding(as_finding(row).without_folders(folders), row.reason or "") for row in newest.ignored]
     return tuple(sorted(findings, key=lambda one: _SEVERITIES.index(one.severity))), tuple(ignored), True
-
-
-def _without_folder(finding: Finding, study: Study) -> Finding:
-    """Return a finding without the folder of the study: a report is read on other machines."""
-    home = f"{study.folder}/"
-    where, message, hint = (text.replace(home, "") for text in (finding.where, finding.message, finding.hint))
-    return replace(finding, where=where, message=message, hint=hint)
 
 
 def _versions(trained: Sequence[TrainedStage]) -> dict[str, str]:

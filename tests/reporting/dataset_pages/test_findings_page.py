@@ -9,6 +9,7 @@ from PIL import Image
 
 from checks.mistakes import with_mistake
 from checks.small_set import SmallSet, build
+from liftgate.checks.finding import Finding
 from liftgate.checks.run import run
 from liftgate.checks.subject import Subject
 from liftgate.reporting.dataset_pages.findings import MAX_EXAMPLES, findings_page, render_findings
@@ -100,3 +101,19 @@ def test_names_from_strangers_stay_text(small: SmallSet, tmp_path: Path) -> None
     small.keys(names=["<script>alert(1)</script>", "<script>alert(1)</script>s", "spoon"])
     text = rendered(small.subject(), tmp_path)
     assert "classes.names" in text and "&lt;script&gt;alert" in text and "<script>alert" not in text
+
+
+def test_a_page_says_nothing_of_the_machine_that_wrote_it(small: SmallSet, tmp_path: Path) -> None:
+    next((small.root / "labels").rglob("*.txt")).write_text("0 2 2 9 9\n")
+    subject = small.subject()
+    assert any(str(small.root) in finding.where for finding in run(subject).findings), "programs get the whole path"
+    text = rendered(subject, tmp_path)
+    assert str(tmp_path) not in text
+    assert f'<span class="soft">{small.root.name}/labels/' in text
+
+
+def test_only_whole_folders_are_left_out() -> None:
+    found = Finding("a.b", "error", "/data/set/a.txt:1", "/mnt/data/set/b.txt is /data/set/b.txt", "x/data/set/c")
+    short = found.without_folders([Path("/data"), Path("/")])
+    assert (short.where, short.message) == ("set/a.txt:1", "/mnt/data/set/b.txt is set/b.txt")
+    assert short.hint == "x/data/set/c"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from liftgate.boxes import Boxes, cxcywh_to_xyxy
+from liftgate.checks.finding import shared_folders
 from liftgate.checks.fixes.dataset_fixes import fix_dataset
 from liftgate.files import write_text
 from liftgate.reporting.dataset_pages.page import templates
@@ -59,7 +60,14 @@ class FindingsPage:
 def findings_page(result: CheckResult, subject: Subject, command: str = "") -> FindingsPage:
     """Return the content of the page; pictures are read here."""
     fixed: dict[str, Dataset] = {}
-    rows = [FindingRow(finding, tuple(_shots(finding, subject, fixed))) for finding in result.findings]
+    sources = [dataset.source for dataset in subject.datasets.values()]
+    folders = shared_folders(sources, subject.study.folder if subject.study else None)
+    rows = [
+        FindingRow(finding.without_folders(folders), tuple(_shots(finding, subject, fixed)))
+        for finding in result.findings
+    ]
+    ignored = tuple(replace(one, finding=one.finding.without_folders(folders)) for one in result.ignored)
+    result = replace(result, ignored=ignored)
     groups = groupby(rows, key=lambda row: (row.finding.severity, row.finding.id))
     fitting = {
         name: _both_ways(subject, name) for name, answer in result.geometry.items() if answer["answer"] == "fits"
