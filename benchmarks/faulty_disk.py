@@ -92,7 +92,7 @@ class Trial:
             os.environ |= {f"XDG_{one.upper()}_HOME": str(self.folder / one) for one in ("cache", "state")}
             os.environ["TMPDIR"] = tempfile.tempdir = str(self.folder / "tmp")
             if mode:
-                install_from_plan(self.home)
+                install_from_plan(self.home, child=False)
             code = liftgate_main(command)
         except BaseException:
             traceback.print_exc()

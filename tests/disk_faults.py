@@ -1,4 +1,4 @@
-"""A disk that is full, or that loses power, at one place where Liftgate writes: how this process writes is replaced.
+"""A disk that is full or loses power, or a kill, at one place where Liftgate writes: how it writes is replaced.
 
 benchmarks/faulty_disk.py makes trials of it; every process of a trial imports this file by its `sitecustomize`.
 """
@@ -12,9 +12,12 @@ import io
 import json
 import os
 import re
+import shutil
+import signal
 import sqlite3
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,29 +27,36 @@ from liftgate.paths import lexical
 PLAN = "plan.json"
 POWER_CUT = 97
 """Exit code of a process that lost power"""
+TAKEN_AWAY = ("unlink", "rmdir")
+"""What a full disk does not refuse; a process may be killed there"""
 
 
 class FaultyDisk:
     """Replaces the ways in which Python code writes files below a folder."""
 
-    def __init__(self, home: Path, root: str, mode: str, place: str, occurrence: int) -> None:
+    def __init__(self, home: Path, root: str, mode: str, place: str, occurrence: int, *, child: bool) -> None:
         self.home, self.root, self.mode, self.place, self.occurrence = home, root, mode, place, occurrence
+        self.child = child
         self.seen = 0
         self.dirty: set[tuple[int, int]] = set()
 
-    def ask(self, what: str, path: object) -> None:
-        """Record one operation on a path, and fail there if this is the place."""
+    def ask(self, what: str, path: object, half: Callable[[], object] = lambda: None) -> None:
+        """Record one operation on a path, and fail there if this is the place; a kill does the first half of it."""
         name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
-        if not str(lexical(Path(name))).startswith(self.root):
+        if not str(lexical(Path(name))).startswith(self.root) or (what in TAKEN_AWAY and self.mode != "kill"):
             return
         caller = _caller(sys._getframe(1))
         place = f"{what} {caller}"
-        if self.mode == "record":
-            with _real_open(self.home / f"places-{os.getpid()}.txt", "a") as file:
+        if self.mode in ("record", "kill"):
+            with _real_open(self.home / f"places-{'child' if self.child else 'main'}-{os.getpid()}.txt", "a") as file:
                 file.write(f"{place}\n")
-        if place != self.place:
+        if place != self.place and (self.place or self.child):
             return
         self.seen += 1
+        if self.mode == "kill" and self.seen == self.occurrence and not (self.home / "cut").exists():
+            half()
+            _touch(self.home / "cut")
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.mode == "power" and self.seen == self.occurrence:
             with _real_open(self.home / f"dirty-{os.getpid()}.json", "w") as file:
                 json.dump(sorted(self.dirty), file)
@@ -98,7 +108,7 @@ def _path_of(handle: int) -> str:
 def _patch_open(disk: FaultyDisk) -> None:
     class File(io.FileIO):
         def write(self, data: Any) -> int:
-            disk.ask("write", self.shown)
+            disk.ask("write", self.shown, lambda: super(File, self).write(bytes(data)[: len(data) // 2]))
             written = super().write(data)
             disk.mark(self.fileno(), synced=False)
             return written or 0
@@ -121,7 +131,9 @@ def _patch_open(disk: FaultyDisk) -> None:
 
 
 def _patch_os(disk: FaultyDisk) -> None:
-    real = {name: getattr(os, name) for name in ("fsync", "rename", "replace", "mkdir", "link", "sync", "open")}
+    names = ("fsync", "rename", "replace", "mkdir", "link", "symlink", "sync", "open", "unlink", "rmdir")
+    real = {name: getattr(os, name) for name in names}
+    shutil._USE_CP_SENDFILE = False  # type: ignore[attr-defined]  # a copy is written by `write`, too
 
     def fsync(handle: Any) -> None:
         number = handle if isinstance(handle, int) else handle.fileno()
@@ -139,18 +151,24 @@ def _patch_os(disk: FaultyDisk) -> None:
         return int(real["open"](path, flags, *rest, **how))
 
     def two(name: str) -> Any:
-        def call(source: Any, target: Any, **how: Any) -> None:
+        def call(source: Any, target: Any, *rest: Any, **how: Any) -> None:
             disk.ask(name, target)
-            real[name](source, target, **how)
+            real[name](source, target, *rest, **how)
 
         return call
 
-    def mkdir(path: Any, *rest: Any, **how: Any) -> None:
-        disk.ask("mkdir", path)
-        real["mkdir"](path, *rest, **how)
+    def one(name: str) -> Any:
+        def call(path: Any, *rest: Any, **how: Any) -> None:
+            folder = how.get("dir_fd")
+            disk.ask(name, path if folder is None else Path(_path_of(folder)) / os.fsdecode(path))
+            real[name](path, *rest, **how)
 
-    os.fsync, os.sync, os.mkdir, os.open = fsync, sync, mkdir, new
-    os.rename, os.replace, os.link = two("rename"), two("replace"), two("link")
+        return call
+
+    os.fsync, os.sync, os.open = fsync, sync, new
+    os.mkdir, os.unlink, os.rmdir = one("mkdir"), one("unlink"), one("rmdir")
+    os.remove = os.unlink
+    os.rename, os.replace, os.link, os.symlink = two("rename"), two("replace"), two("link"), two("symlink")
 
 
 def _patch_sqlite(disk: FaultyDisk) -> None:
@@ -191,7 +209,10 @@ def _sqlite_full() -> sqlite3.OperationalError:
     return full
 
 
-def install_from_plan(home: Path) -> None:
-    """Install what a plan asks for in this process; called by `sitecustomize` of every process of a trial."""
+def install_from_plan(home: Path, *, child: bool = True) -> None:
+    """Install what a plan asks for in this process; called by `sitecustomize` of every process of a trial.
+
+    A plan without a place means the n-th operation of the first process, whatever it is.
+    """
     plan = json.loads((home / PLAN).read_text())
-    install(FaultyDisk(home, **plan))
+    install(FaultyDisk(home, **plan, child=child))

@@ -1,10 +1,11 @@
-"""A full disk, a power cut and a careless user, thinned out; the whole programs are in benchmarks/."""
+"""A full disk, a power cut, kills and a careless user, thinned out; the whole programs are in benchmarks/."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -19,17 +20,33 @@ def load(name: str) -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the material, and the trial that works on copies of it."""
+    return load("faulty_disk").prepared(tmp_path_factory.mktemp("trial"), "")
+
+
 @pytest.mark.parametrize(
     ("command", "mode", "every"), [("convert", "full", 6), ("stats", "power", 3), ("fix", "power", 8)]
 )
-def test_a_fault_at_a_place_of_writing_leaves_nothing_half(tmp_path: Path, command: str, mode: str, every: int) -> None:
+def test_a_fault_at_a_place_of_writing_leaves_nothing_half(tried: Any, command: str, mode: str, every: int) -> None:
     faulty = load("faulty_disk")
-    source, trial = faulty.prepared(tmp_path, "")
+    source, trial = tried
     sound = faulty.recorded(trial, source, command)
     places = sorted(sound.places)
     assert len(places) >= 5, "the list of places comes from what the code does"
     for place in places[::every]:
         assert faulty.try_place(trial, source, command, mode, place, 1, sound) == [], place
+
+
+def test_a_command_that_was_killed_ends_as_if_it_had_not_been(tried: Any) -> None:
+    kills = load("kill_points")
+    source, trial = tried
+    command = kills.COMMANDS["sample"]
+    usual = kills.undisturbed(trial, source, command)
+    assert usual.operations > 30, "the list of operations comes from what the code does"
+    for number in (1, 5, 6, 7, usual.operations):
+        assert kills.try_kill(trial, source, command, "", number, usual) == [], number
 
 
 def test_a_careless_user_sees_no_traceback(tmp_path: Path) -> None:
