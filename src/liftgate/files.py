@@ -85,7 +85,7 @@ def replacing(path: Path, mode: str = "w", *, only_new: bool = False) -> Iterato
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~current_umask())
         if only_new:
             name_new_file(temporary, path)
         else:
@@ -115,6 +115,21 @@ def name_new_file(temporary: Path, path: Path) -> None:
         temporary.replace(path)
     else:
         temporary.unlink()
+
+
+@contextlib.contextmanager
+def own_part(path: Path) -> Iterator[Path]:
+    """Yield an empty file beside `path` that no other process writes, to be renamed; it is deleted if it was not.
+
+    For libraries that write a file by its name; what a killed process left is written over.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, handle = _locked_part(path)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def delete_leftover(path: Path) -> None:
@@ -297,7 +312,8 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def current_umask() -> int:
+    """Return the bits that new files of this process lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

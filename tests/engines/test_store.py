@@ -109,6 +109,23 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "back").iterdir())
 
 
+def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    store, path, back = Store(f"file://{tmp_path}/store"), tmp_path / "weights.pt", tmp_path / "back"
+    path.write_bytes(b"weights")
+    blob = tmp_path / "store" / "files" / file_hash(path)[:2] / file_hash(path)
+    blob.parent.mkdir(parents=True)
+    for name, age in (("old", 2 * 86400), ("new", 60)):
+        left = blob.with_name(f"{blob.name}.part-{name}")
+        left.write_bytes(b"half")
+        os.utime(left, (time.time() - age,) * 2)
+    back.mkdir()
+    (back / ".w.pt.0.part").write_bytes(b"longer than the weights")
+    assert store.get(store.put(path), back / "w.pt")
+    assert {one.name for one in blob.parent.iterdir()} == {blob.name, f"{blob.name}.part-new"}, "one may be at work"
+    assert [(one.name, one.read_bytes()) for one in back.iterdir()] == [("w.pt", b"weights")]
+    assert (back / "w.pt").stat().st_mode == path.stat().st_mode
+
+
 class _Failing:
     """A file system whose every call fails in one way."""
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 from liftgate.errors import LiftgateError, TrainingError, UsageError
+from liftgate.files import current_umask, own_part
 from liftgate.hashing import file_hash
 
 _REFUSED = ("accessdenied", "invalidaccesskey", "signaturedoesnotmatch", "credential", "forbidden", "403", "expired")
@@ -73,6 +75,7 @@ class Store:
                 part = f"{target}.part-{secrets.token_hex(4)}"
                 if self._renames:
                     self._files.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH120 (of a store)
+                    self._delete_old_parts(target)
                     self._files.put_file(str(path), part)
                     self._files.mv(part, target)
                 else:  # an object appears as a whole
@@ -87,20 +90,18 @@ class Store:
         Raises:
             TrainingError: the store cannot be read, or gives back something else.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        try:
-            self._files.get_file(self._blob(sha256), str(part))
-        except FileNotFoundError:
-            part.unlink(missing_ok=True)
-            return False
-        except Exception as error:
-            part.unlink(missing_ok=True)
-            raise self._explained(error, "fetch a file from") from None
-        if (got := file_hash(part)) != sha256:
-            part.unlink()
-            raise TrainingError("a file of the store is damaged", where=self.url, expected=sha256[:12], got=got[:12])
-        part.replace(target)
+        with own_part(target) as part:
+            try:
+                self._files.get_file(self._blob(sha256), str(part))
+            except FileNotFoundError:
+                return False
+            except Exception as error:
+                raise self._explained(error, "fetch a file from") from None
+            if (got := file_hash(part)) != sha256:
+                what = "a file of the store is damaged"
+                raise TrainingError(what, where=self.url, expected=sha256[:12], got=got[:12])
+            part.chmod(0o666 & ~current_umask())
+            part.replace(target)
         return True
 
     def write(self, name: str, text: str) -> None:
@@ -133,6 +134,12 @@ class Store:
             return None
         except Exception as error:
             raise self._explained(error, "read") from None
+
+    def _delete_old_parts(self, target: str) -> None:
+        """Delete what processes that were killed more than a day ago left of storing a file."""
+        for part in self._files.glob(f"{target}.part-*"):
+            if time.time() - self._files.info(part)["mtime"] > 86400:
+                self._files.rm_file(part)
 
     @property
     def _renames(self) -> bool:
