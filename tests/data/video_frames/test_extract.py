@@ -295,7 +295,7 @@ def test_images_are_copied_as_they_are_and_thinned_by_the_time_in_their_names(tm
     assert [row.taken[-2:] for row in outcome.frames] == ["00", "05", "10"]
     for row in outcome.frames:
         assert (tmp_path / "out" / row.image).read_bytes() == (folder / row.image.split("--")[1]).read_bytes()
-    assert [fault.kind for fault in outcome.faults] == ["image_unreadable"]
+    assert [(fault.kind, fault.message) for fault in outcome.faults] == [("image_unreadable", "not an image")]
     assert {row.group for row in outcome.frames} == {"winter"}
 
 

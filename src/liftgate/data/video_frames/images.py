@@ -45,8 +45,10 @@ def copy_images(
         try:
             data = read_limited(source.path, _LARGEST)
             width, height = _decoded_size(source.path)
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            faults.append(Fault("image_unreadable", str(source.path), f"{type(error).__name__}"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            unknown = isinstance(error, UnidentifiedImageError)  # its text names an address in memory
+            why = "not an image" if unknown else f"{type(error).__name__}: {error}"[:200]
+            faults.append(Fault("image_unreadable", str(source.path), why))
             continue
         name = source.name + source.path.suffix.lower()
         rows.append(
