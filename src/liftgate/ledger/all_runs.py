@@ -36,13 +36,16 @@ class _Run(NamedTuple):
     """What it depends on: weights, data, seed, and each argument of the recipe"""
 
 
-def write_all_runs(results: Path) -> Path:
+def write_all_runs(results: Path, known: Ledger | None = None) -> Path:
     """Write REPORT.md over the runs and verdicts of all studies, and return its path.
 
     Args:
         results: the folder `runs/` that has a folder for each study.
+        known: ledger of one of them, of which only what is new is checked.
     """
     folders = [path for path in sorted(results.iterdir()) if path.is_dir()] if results.is_dir() else []
+    ledgers = [Ledger(path / "ledger.sqlite") for path in folders]
+    ledgers = [known if known is not None and known.path == one.path else one for one in ledgers]
     runs = sorted((run for path in folders for run in _runs(path)), key=lambda run: (run.folder.name, run.study))
     metrics = [name for name in _SHOWN if any(run.record and name in run.record.metrics for run in runs)]
     head = ["run", "study", "arm", "state", "epochs", *metrics, "time", "changed since the run before"]
@@ -53,16 +56,16 @@ def write_all_runs(results: Path) -> Path:
         "Metrics are of val at the best epoch. Runs that differ in more than one thing show nothing of either.",
         "",
     ]
-    if notes := [line for path in folders for line in _missing(path)]:
+    if notes := [line for ledger in ledgers for line in _missing(ledger)]:
         lines += ["## Missing", "", *(f"- {line}" for line in notes), ""]
-    verdicts = [row for path in folders for row in _verdicts(path)]
+    verdicts = [row for ledger in ledgers for row in _verdicts(ledger)]
     if verdicts:
         head = ["study", "gate", "verdict", "in words"]
         lines += ["## Better or worse, by verdict", "", table_row(head), table_row(["---"] * len(head))]
         lines += [*map(table_row, verdicts), ""]
-    if searched := [line for path in folders for line in _mistakes(path)]:
+    if searched := [line for ledger in ledgers for line in _mistakes(ledger)]:
         lines += ["## Likely mistakes in labels", "", *(f"- {line}" for line in searched), ""]
-    if answers := [line for path in folders for line in _worth(path)]:
+    if answers := [line for ledger in ledgers for line in _worth(ledger)]:
         lines += ["## What more data would bring", "", *(f"- {line}" for line in answers), ""]
     path = results / "REPORT.md"
     write_text(path, "\n".join(lines))
@@ -122,9 +125,10 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _missing(study: Path) -> Iterator[str]:
+def _missing(ledger: Ledger) -> Iterator[str]:
     """Yield what a study's record names and its folder does not have."""
-    name, ledger = _one_line(study.name), Ledger(study / "ledger.sqlite")
+    study = ledger.path.parent
+    name = _one_line(study.name)
     if not ledger.path.is_file() and not ledger.head_path.is_file():
         if run_folders(study):
             yield f"{name}: there is no ledger, so that its verdicts are not known."
@@ -142,31 +146,31 @@ def _missing(study: Path) -> Iterator[str]:
             )
 
 
-def _verdicts(study: Path) -> Iterator[list[str]]:
+def _verdicts(ledger: Ledger) -> Iterator[list[str]]:
     """Yield the newest verdict of each gate of a study."""
-    if not (study / "ledger.sqlite").is_file():
+    if not ledger.path.is_file():
         return
     newest: dict[str, VerdictEntry] = {}
     with suppress(LedgerError):
-        for verdict in Ledger(study / "ledger.sqlite").records(VerdictEntry):
+        for verdict in ledger.records(VerdictEntry):
             newest[verdict.gate] = verdict
     for verdict in newest.values():
-        yield [study.name, verdict.gate, verdict.word, verdict.sentence.removeprefix(f"{verdict.word}: ")]
+        yield [ledger.path.parent.name, verdict.gate, verdict.word, verdict.sentence.removeprefix(f"{verdict.word}: ")]
 
 
-def _mistakes(study: Path) -> Iterator[str]:
+def _mistakes(ledger: Ledger) -> Iterator[str]:
     """Yield the searches of a study's newest run for label mistakes."""
-    if not (study / "ledger.sqlite").is_file():
+    if not ledger.path.is_file():
         return
     with suppress(LedgerError):
-        found = newest_answers(Ledger(study / "ledger.sqlite"), MistakesEntry)
-        yield from (_one_line(f"{study.name}: {one.text}.") for one in found)
+        found = newest_answers(ledger, MistakesEntry)
+        yield from (_one_line(f"{ledger.path.parent.name}: {one.text}.") for one in found)
 
 
-def _worth(study: Path) -> Iterator[str]:
+def _worth(ledger: Ledger) -> Iterator[str]:
     """Yield what more data would bring, by the answers of a study's newest run."""
-    if not (study / "ledger.sqlite").is_file():
+    if not ledger.path.is_file():
         return
     with suppress(LedgerError):
-        found = newest_answers(Ledger(study / "ledger.sqlite"), WorthEntry)
-        yield from (_one_line(f"{study.name}: {one.text}") for one in found)
+        found = newest_answers(ledger, WorthEntry)
+        yield from (_one_line(f"{ledger.path.parent.name}: {one.text}") for one in found)

@@ -328,7 +328,7 @@ def _write_report(context: Context, *, show_confidential: bool = False) -> Path:
     from liftgate.reporting import render, write_paper  # imports Jinja, which planning does not need
     from liftgate.reporting.gather import gather_report
 
-    write_all_runs(context.workspace.folder.parent)
+    write_all_runs(context.workspace.folder.parent, context.ledger)
     datasets, unreadable = context.datasets.readable()
     content = gather_report(
         context.study, context.workspace, context.ledger, datasets, unreadable, show_confidential=show_confidential
