@@ -51,7 +51,7 @@ def s3_server() -> Iterator[str]:
         [str(_MOTO), "-H", "127.0.0.1", "-p", str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
+    for _ in range(1800):
         try:
             request = urllib.request.Request(f"{url}/liftgate", method="PUT", headers={"Host": f"127.0.0.1:{port}"})
             urllib.request.urlopen(request, timeout=5).close()
@@ -181,7 +181,7 @@ def _require_keys(server: str, *, after: int) -> None:
     """Have the server compare keys once it has answered so many requests."""
     plain = {"Content-Type": "text/plain"}
     request = urllib.request.Request(f"{server}/moto-api/reset-auth", str(after).encode(), plain, method="POST")
-    urllib.request.urlopen(request, timeout=30).close()
+    urllib.request.urlopen(request, timeout=120).close()
 
 
 def test_an_unknown_kind_of_store_is_refused() -> None:

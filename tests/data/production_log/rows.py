@@ -26,7 +26,7 @@ def write(folder: Path, images: Sequence[LoggedImage]) -> None:
     for image in images:
         writer.add(image, lambda committed: left.release() if committed else None)
     for _ in images:
-        assert left.acquire(timeout=20), problems
+        assert left.acquire(timeout=120), problems
     writer.close()
     assert problems == []
 

@@ -23,7 +23,7 @@ def camera(*streams: Path, user: str = "user", password: str = "secret") -> Iter
         yield f"rtsp://{user}:{password}@127.0.0.1:{server.getsockname()[1]}/live/1?token={password}"
     finally:
         server.close()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def _serve(server: socket.socket, streams: list[bytes]) -> None:

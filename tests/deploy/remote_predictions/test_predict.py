@@ -113,7 +113,7 @@ def test_the_rate_is_kept(asking: Any, clock: Clock) -> None:
 
 
 def test_no_more_questions_are_in_flight_than_allowed(asking: Any, server: ModelServer) -> None:
-    gate = threading.Barrier(3, timeout=20)
+    gate = threading.Barrier(3, timeout=120)
     server.script.extend([lambda _: gate.wait() >= 0] * 3)  # the three answer only when all three are there
     asked = asking(policy=RequestPolicy(at_once=3))
     assert server.most_at_once == 3 and asked.n_asked == 5

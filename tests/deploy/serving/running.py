@@ -19,7 +19,7 @@ from typing import Any
 import liftgate
 from deploy.colours import write_detector
 
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RunningServer:
         *,
         connection: http.client.HTTPConnection | None = None,
     ) -> Reply:
-        line = connection or http.client.HTTPConnection(self.host, self.port, timeout=30)
+        line = connection or http.client.HTTPConnection(self.host, self.port, timeout=120)
         try:
             line.request(method, path, body, dict(headers or {}))
             found = line.getresponse()
@@ -64,7 +64,7 @@ class RunningServer:
     def events(self, name: str) -> list[Any]:
         return [one for one in self.lines if one.get("event") == name]
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 30) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 120) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
@@ -94,14 +94,14 @@ def running(*words: str | Path, environment: Mapping[str, str] | None = None) ->
     reader.start()
     try:
         url = found.get(timeout=START_SECONDS)
-        assert url is not None, f"the server ended with {process.wait(10)}"
+        assert url is not None, f"the server ended with {process.wait(60)}"
         server.port = int(url.rpartition(":")[2])
         yield server
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
-        reader.join(10)
+        process.wait(60)
+        reader.join(60)
         assert process.stderr is not None
         process.stderr.close()
 

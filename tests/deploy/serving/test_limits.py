@@ -21,7 +21,7 @@ TOKEN = "a-token-of-enough-letters"
 
 
 def opened(server: RunningServer, *sent: bytes) -> socket.socket:
-    line = socket.create_connection((server.host, server.port), timeout=20)
+    line = socket.create_connection((server.host, server.port), timeout=120)
     for part in sent:
         line.sendall(part)
     return line
@@ -52,7 +52,7 @@ def test_a_long_body_without_a_length_is_refused_while_it_comes(server: RunningS
         for _ in range(20):
             yield b"\x89PNG\r\n\x1a\n" + bytes(60_000)
 
-    line = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    line = http.client.HTTPConnection(server.host, server.port, timeout=120)
     line.request("POST", "/predict", chunks(), {"content-type": "image/png"}, encode_chunked=True)  # type: ignore[arg-type]
     answer = line.getresponse()
     assert (answer.status, json.loads(answer.read())["error"]["what"]) == (413, "the body is too long")
@@ -88,7 +88,7 @@ def test_slow_headers_slow_bodies_and_half_bodies_time_out(server: RunningServer
     finally:
         ended.set()
         thread.join()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60, "seconds, also on a busy machine: the clients would have gone on for ever"
     for line in (silent, half_header, half_body, dripping):
         line.close()
     assert server.predict(images[0].read_bytes()).status == 200
@@ -129,8 +129,8 @@ def test_a_full_queue_is_503_with_retry_after_and_nothing_is_lost(models: Path, 
     content = images[0].read_bytes()
     with running("--registry", models, "--queue", "1") as server:
         holding = opened(server, head(len(content)), content[:10])
-        time.sleep(0.3)
-        refused = server.predict(content)
+        while (refused := server.predict(content)).status == 200:  # until it has read that one's head
+            pass
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert refused.json["error"]["what"] == "the queue is full"
         holding.sendall(content[10:])
@@ -142,17 +142,17 @@ def test_a_full_queue_is_503_with_retry_after_and_nothing_is_lost(models: Path, 
 
 def test_sigterm_finishes_what_was_begun_and_ends_with_0(models: Path, images: list[Path]) -> None:
     content = images[0].read_bytes()
-    with running("--registry", models) as server:
+    with running("--registry", models, "--queue", "1") as server:
         begun = opened(server, head(len(content)), content[:10])
-        time.sleep(0.3)
+        while server.predict(content).status != 503:  # until it has read that one's head
+            pass
         server.process.terminate()
-        time.sleep(0.3)
-        with pytest.raises(OSError):
-            opened(server).recv(1)
-            raise ConnectionResetError
+        with pytest.raises(ConnectionRefusedError):
+            while True:
+                opened(server).close()
         begun.sendall(content[10:])
         assert read_all(begun).startswith(b"HTTP/1.1 200")
-        assert server.process.wait(20) == 0
+        assert server.process.wait(120) == 0
         begun.close()
         assert server.events("stopped")
 

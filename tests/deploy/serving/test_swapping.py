@@ -35,7 +35,7 @@ def test_three_promotions_and_a_rollback_under_load_drop_no_request(tmp_path: Pa
         finished = threading.Event()
 
         def ask() -> None:
-            line = http.client.HTTPConnection(server.host, server.port, timeout=30)
+            line = http.client.HTTPConnection(server.host, server.port, timeout=120)
             while not finished.is_set() or len(replies) < REQUESTS:
                 try:
                     headers = {"content-type": "image/png"}
@@ -69,7 +69,7 @@ def test_three_promotions_and_a_rollback_under_load_drop_no_request(tmp_path: Pa
 
 def seen(server: RunningServer, content: bytes, version: str) -> object:
     """Return the detections of the first answer that names a version."""
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 120
     while time.monotonic() < limit:
         answer = server.predict(content).json
         if answer["model_version"] == version:
@@ -164,6 +164,6 @@ print(sizes[49] / sizes[4])
 
 def test_fifty_swaps_do_not_grow_the_process(tmp_path: Path) -> None:
     registry = registry_of(tmp_path, 2)
-    done = subprocess.run([sys.executable, "-c", MEMORY, str(registry)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(registry)], capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) <= 1.2

@@ -68,7 +68,7 @@ def tcp_camera(stream: Path, seconds: float) -> Iterator[str]:
         yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
     finally:
         ended.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         server.close()
 
 
@@ -107,7 +107,7 @@ def stalling_camera(stream: Path, seconds: float, stalls: Callable[[float], floa
         yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
     finally:
         ended.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         server.close()
 
 
@@ -135,7 +135,7 @@ def udp_camera(stream: Path, seconds: float) -> Iterator[str]:
         yield f"udp://127.0.0.1:{port}"
     finally:
         ended.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 @contextlib.contextmanager
@@ -155,4 +155,4 @@ def http_files(folder: Path) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
