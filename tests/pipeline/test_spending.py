@@ -47,7 +47,7 @@ def test_a_training_pauses_at_the_ceiling_and_no_other_begins_until_it_is_raised
     assert stopped.value.exit_code == 12 and opened
     (status,) = api.status([path])
     assert (status.state, status.epoch) == ("paused", 1)
-    assert status.gpu_hours >= 1.9 / 3600
+    assert status.gpu_hours >= 2 / 3600, "what the ceiling counted is on record, or the next run would train on"
     with pytest.raises(Stopped, match="budget is spent"):
         api.run(path)
     (table,) = (path.parent / "runs" / "colours").glob("*/results/results.csv")

@@ -96,6 +96,10 @@ class Ceiling:
             raise Stopped(reason, where=study.source, hint=hint)
         return ceiling
 
+    def start(self) -> None:
+        """Start the clock again, with that of the run: what was prepared before is not the run's time."""
+        self._started = self._clock()
+
     def record(self, row: EpochRow) -> None:
         """Record a finished epoch."""
         self.timer.record(row.seconds)

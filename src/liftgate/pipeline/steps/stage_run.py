@@ -68,6 +68,7 @@ class StageRun:
         ceiling = Ceiling.of(context, context.runs.unfinished(self._step.key))
         run, job = self._open(weights)
         self._clock.start(run.read().seconds or 0.0)
+        ceiling.start()
         try:
             outcome = self._launch(job, run, ceiling)
         except Paused as pause:
