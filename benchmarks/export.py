@@ -22,6 +22,7 @@ import time as clock
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from liftgate.deploy.export.calibration import draw_calibration
 from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.card_file import card_files, read_card, write_card
 from liftgate.deploy.export.finish import model_facts
+from liftgate.deploy.export.formats import NEEDS
 from liftgate.deploy.export.proof import ExportProof
 from liftgate.deploy.export.quantise import Kind, QuantiseJob, quantise
 from liftgate.services.export_proof import prove_exports
@@ -46,6 +48,8 @@ from liftgate.training import launch
 RECIPE = {"epochs": 6, "imgsz": 256, "batch": 8, "optimizer": "AdamW", "lr0": 0.001}
 FORMATS: tuple[Kind, ...] = ("onnx", "openvino")
 PRECISIONS = ("fp32", "fp16", "int8")
+OTHERS = {"ncnn": ("fp32", "fp16"), "litert": ("fp32",), "executorch": ("fp32",), "torchscript": ("fp32",)}
+"""Made where their packages are installed"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class Model:
     @property
     def exports(self) -> list[Path]:
         made = [self.out / self.name / f"{kind}-{precision}" for kind in FORMATS for precision in PRECISIONS]
-        return made + [self.out / f"{self.name}-naive" / f"{kind}-int8-naive" for kind in FORMATS]
+        made += [self.out / f"{self.name}-naive" / f"{kind}-int8-naive" for kind in FORMATS]
+        others = (self.out / f"{self.name}-{kind}" / f"{kind}-{one}" for kind in OTHERS for one in OTHERS[kind])
+        return made + [one for one in others if one.is_dir()]
 
     @property
     def weights(self) -> Path:
@@ -106,6 +112,10 @@ def make(model: Model) -> None:
         liftgate.export(model.weights, folder, formats=FORMATS, precisions=PRECISIONS, data=data, imgsz=model.imgsz)
     for kind in FORMATS:
         naive(model, kind)
+    for other, precisions in OTHERS.items():
+        folder = model.out / f"{model.name}-{other}"
+        if not folder.is_dir() and all(map(find_spec, NEEDS[other].packages)):  # type: ignore[index]
+            liftgate.export(model.weights, folder, formats=[other], precisions=precisions, imgsz=model.imgsz)
 
 
 def naive(model: Model, kind: Kind) -> None:

@@ -20,7 +20,7 @@ from liftgate.data.formats.coco import read_results
 from liftgate.deploy.export.card import UseSettings
 from liftgate.deploy.export.described import DescribedExport
 from liftgate.deploy.export.trusted import trusted_task
-from liftgate.deploy.runtime.predict import load_model, predict_dataset
+from liftgate.deploy.runtime.predict import RUNS_IN_CHILD, load_model, predict_dataset
 from liftgate.errors import DataError, UsageError
 from liftgate.files import write_text
 from liftgate.progress import Progress, silent
@@ -140,7 +140,7 @@ def predict_export(
     if export.card.output.nms:
         cut = "an unknown confidence" if least is None else f"confidence {least:g}"
         notes.append(f"non-maximum suppression is inside the file: nothing below {cut} comes out, so mAP is cut there")
-    if export.card.format in ("torchscript", "executorch"):
+    if export.card.format in RUNS_IN_CHILD:
         size = (entry.height, entry.width)
         made = predict_checkpoint(export.path, dataset, use, imgsz=size, device=device, progress=progress)
         return replace(made, notes=(*notes, *made.notes))

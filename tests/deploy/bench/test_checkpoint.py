@@ -34,6 +34,18 @@ def test_a_checkpoint_is_measured_beside_others(folder: Path) -> None:
     assert model.batches[0].inference_ms > 0 and model.missing == ()
 
 
+@pytest.mark.parametrize(("name", "package"), [("torchscript", "torch"), ("executorch", "executorch")])
+def test_an_export_that_takes_torchs_tensors_is_measured_too(
+    folder: Path, tmp_path: Path, name: str, package: str
+) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"needs {package}, in an environment of its own")
+    (made,) = liftgate.export(folder / "tiny.pt", tmp_path / "out", formats=[name], imgsz=64).exports
+    (model,) = liftgate.bench(made.folder, batches=(1, 2), blocks=1, seconds=0.05, threads=1).models
+    assert (model.format, model.input, model.missing) == (name, "64 × 64, batch 1", ())
+    assert [one.calls_per_request for one in model.batches] == [1, 2] and model.batches[0].inference_ms > 0
+
+
 def test_a_gate_can_ask_for_the_time_and_gets_it_with_its_interval(folder: Path) -> None:
     study = folder / "study.yaml"
     claims = [{"metric": "ms_per_image", "at_most": 60_000.0}]

@@ -1,8 +1,9 @@
-"""A checkpoint's network alone, from input tensor to raw output: to time it beside exports of it."""
+"""A network alone, from input tensor to raw output: a checkpoint's, or of an export that takes torch's tensors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,50 @@ class RawModel:
         Args:
             tensor: (batch, 3, size, size) float32, 0 to 1.
         """
-        with torch.inference_mode():
-            output = self.network(torch.from_numpy(np.asarray(tensor)).to(self.device))
-            first = output[0] if isinstance(output, list | tuple) else output
-            found: NDArray[np.generic] = first.float().cpu().numpy()  # waits for a GPU to finish
-        return found
+        return _run(self.network, self.device, tensor)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedProgram:
+    """An export that takes torch's tensors: TorchScript or ExecuTorch, on the CPU."""
+
+    network: Any
+    runtime: str
+
+    def run(self, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return the raw output for a batch; see `RawModel.run`."""
+        return _run(self.network, torch.device("cpu"), tensor)
+
+
+def open_exported_program(path: Path, *, threads: int) -> ExportedProgram:
+    """Load a TorchScript file, or a folder with an ExecuTorch program.
+
+    Args:
+        path: the .torchscript, or the folder of a .pte.
+        threads: of one inference.
+
+    Raises:
+        TrainingError: it cannot be loaded.
+    """
+    torch.set_num_threads(threads)
+    try:
+        if path.is_file():
+            network: Any = torch.jit.load(str(path), map_location="cpu").eval()
+            return ExportedProgram(network, f"torch {torch.__version__}, TorchScript")
+        from executorch.runtime import Runtime
+
+        method = Runtime.get().load_program(str(next(path.rglob("*.pte")))).load_method("forward")
+        return ExportedProgram(lambda tensor: method.execute([tensor]), f"ExecuTorch {version('executorch')}")
+    except Exception as error:
+        raise explain_error(error) from error
+
+
+def _run(network: Any, device: torch.device, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
+    with torch.inference_mode():
+        output = network(torch.from_numpy(np.asarray(tensor)).to(device))
+        first = output[0] if isinstance(output, list | tuple) else output
+        found: NDArray[np.generic] = first.float().cpu().numpy()  # waits for a GPU to finish
+    return found
 
 
 def open_raw_model(path: Path, *, threads: int, imgsz: int | None = None, device: str | None = None) -> RawModel:

@@ -19,7 +19,7 @@ from liftgate.deploy.export.card import InputContract, OutputContract, UseSettin
 from liftgate.deploy.export.described import describe_export
 from liftgate.deploy.runtime.images import Pixels
 from liftgate.deploy.runtime.letterbox import input_tensor, letterbox
-from liftgate.deploy.runtime.predict import load_model
+from liftgate.deploy.runtime.predict import RUNS_IN_CHILD, load_model
 from liftgate.deploy.runtime.suppression import choose_detections
 
 Run = Callable[[NDArray[np.generic]], NDArray[np.generic]]
@@ -79,23 +79,30 @@ class Engine:
 
 
 def open_export(path: Path, threads: int, use: UseSettings) -> Engine:
-    """Open an export, with a card or without.
+    """Open an export, with a card or without. Call it in a sealed child process alone: some take torch's tensors.
 
     Raises:
         DataError: it cannot be read, or its output is none that Liftgate knows.
         UsageError: it does not run here.
     """
     export = describe_export(path)
-    model = load_model(export.card, export.folder, threads=threads)
     card = export.card
+    if card.format in RUNS_IN_CHILD:
+        from liftgate.backends.ultralytics.raw_model import open_exported_program
+
+        program = open_exported_program(export.path, threads=threads)
+        run, runtime = program.run, program.runtime
+    else:
+        model = load_model(card, export.folder, threads=threads)
+        run, runtime = model.run, model.session.facts.runtime
     return Engine(
-        run=model.run,
+        run=run,
         input=card.input,
         output=card.output,
         use=use,
         format=card.format,
         precision=card.precision,
-        runtime=model.session.facts.runtime,
+        runtime=runtime,
         size_bytes=card.n_bytes,
         missing=export.missing,
         notes=card.notes,

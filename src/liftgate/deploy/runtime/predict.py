@@ -38,6 +38,8 @@ _OPEN: dict[str, Callable[..., Session]] = {
 }
 RUNS_HERE = tuple(_OPEN)
 """Formats that run without torch"""
+RUNS_IN_CHILD = ("torchscript", "executorch")
+"""Formats that take torch's tensors"""
 _EDITED = "the card is of another file, or was edited: export again"
 
 
