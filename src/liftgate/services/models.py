@@ -12,7 +12,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.provenance.declared_terms import DeclaredTerms, known_terms
 from liftgate.data.provenance.licences import Terms
 from liftgate.data.splits.split import Split
-from liftgate.deploy.export.trusted import CHECKPOINTS, harmless_checkpoint
+from liftgate.deploy.export.trusted import CHECKPOINTS, harmless_checkpoint, stated_licence
 from liftgate.deploy.registry import promotion
 from liftgate.deploy.registry.contents import StudyModel, VersionContents, chosen_arm, copy_weights, study_model
 from liftgate.deploy.registry.evidence import judgement_on
@@ -60,7 +60,8 @@ def add_model(
         seed: of its training; None: the study's first.
         version: v0, v0.1, …; None: the next one.
         name: first part of the files' names; None: the start weights' and the study's name.
-        weights_licence: None: that of its trainer, AGPL-3.0 of Ultralytics and MIT of LibreYOLO, else unknown.
+        weights_licence: None: what the checkpoint says, or that of its trainer, AGPL-3.0 of Ultralytics and MIT
+            of LibreYOLO, else unknown.
         exports: name → file or folder of an export to keep with it.
         overrides: dotted key → value of the study, as `--set` gives them.
         progress: called as data are read.
@@ -251,7 +252,7 @@ def _add_file(
         expected = f"study.yaml, or a file that ends with {', '.join(_WEIGHTS)}"
         raise UsageError("no model to register", where=path, expected=expected)
     if path.suffix.lower() in CHECKPOINTS:
-        harmless_checkpoint(path)
+        licence = licence or stated_licence(harmless_checkpoint(path))
     with store.locked():
         number = version or next_version(one.version for one in store.versions())
         named = _name(store, name, path.stem)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import resource
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +115,24 @@ def test_the_card_says_the_licence_of_the_arms_trainer(
     lines = version.product("model_card", ".md").read_text().splitlines()
     assert f"- weights: {licence}" in lines
     assert any("AGPL" in line for line in lines) == (licence == "AGPL-3.0")
+
+
+@pytest.mark.parametrize(
+    ("says", "given", "licence"),
+    [
+        ({"license": "AGPL-3.0 License (https://ultralytics.com/license)"}, None, "AGPL-3.0"),
+        ({"license": "AGPL-3.0"}, "Enterprise", "Enterprise"),
+        ({}, None, None),
+    ],
+)
+def test_a_checkpoint_alone_has_the_licence_that_it_says(
+    registry: Path, tmp_path: Path, says: dict[str, str], given: str | None, licence: str | None
+) -> None:
+    with zipfile.ZipFile(tmp_path / "alone.pt", "w") as archive:
+        archive.writestr("alone/data.pkl", pickle.dumps({"version": "8.4.1", **says}, protocol=2))
+    version = liftgate.add_model(tmp_path / "alone.pt", registry=registry, weights_licence=given)
+    assert version.entry.weights_licence == licence
+    assert f"- weights: {licence or 'unknown'}" in version.product("model_card", ".md").read_text().splitlines()
 
 
 def test_an_unknown_licence_is_not_written_as_none_needed(study: Path, registry: Path) -> None:

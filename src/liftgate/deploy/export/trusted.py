@@ -49,5 +49,9 @@ def harmless_checkpoint(path: Path) -> Checkpoint:
 
 def weights_source(path: Path) -> Source:
     """Return name, hash and licence of a checkpoint."""
-    licence = read_checkpoint(path).about.get("license", "")
-    return Source(path.name, file_hash(path), licence.partition(" ")[0] or None)
+    return Source(path.name, file_hash(path), stated_licence(read_checkpoint(path)))
+
+
+def stated_licence(held: Checkpoint) -> str | None:
+    """Return the licence that a checkpoint says of itself; None: it says none."""
+    return held.about.get("license", "").partition(" ")[0] or None
