@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import test_split_predictions as split
 from pipeline.test_engine_runs import ARMS, bodies, run_in
 
 Write = Callable[..., Path]
@@ -99,6 +100,34 @@ def test_two_nodes_give_the_verdict_and_ledger_of_none_with_one_killed_in_the_mi
     assert killed, "a node was killed while tasks ran"
     assert ran.returncode in (0, 10, 11), ran.stderr
     assert bodies(path) == expected[1]
+
+
+_LISTED = """
+import sys
+from liftgate.cli import main
+from liftgate.engines.ray_cluster import RayEngine
+submit = RayEngine.submit
+def listed(self, submissions):
+    print(*(f"submitted {one.name}" for one in submissions), sep="\\n", flush=True)
+    return submit(self, submissions)
+RayEngine.submit = listed
+sys.exit(main(["run", sys.argv[1]]))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_predictions_in_parts_on_two_nodes_have_the_bytes_and_the_ledger_of_whole_ones(
+    write_study: Write, tmp_path: Path, cluster: dict[str, Any]
+) -> None:
+    _, ledger, files = split.run_in(tmp_path / "none", write_study, None)
+    engine = {"use": "ray", "address": cluster["address"], "images_per_task": 5}
+    path = write_study(**split.ONE_ARM, engine=engine)
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", _LISTED, str(path)], capture_output=True, text=True)
+    assert ran.returncode in (0, 10, 11), ran.stderr
+    for number in (1, 2, 3):
+        assert f"submitted {split.PART} {number} of 3" in ran.stdout
+    assert bodies(path) == ledger
+    assert {one.name: one.read_bytes() for one in path.parent.glob("runs/*/predictions/*.json")} == files
 
 
 @pytest.mark.filterwarnings("ignore")
