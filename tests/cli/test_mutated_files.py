@@ -119,16 +119,16 @@ def mutated(text: str, rng: random.Random) -> str:
     return text
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    yolo_folder(tmp_path / "y", {"train/a.png": "0 .5 .5 .5 .5\n", "val/b.png": "1 .5 .5 .5 .5\n"})
+def write_place(folder: Path) -> None:
+    """Write what the commands read beside the file that is changed."""
+    yolo_folder(folder / "y", {"train/a.png": "0 .5 .5 .5 .5\n", "val/b.png": "1 .5 .5 .5 .5\n"})
     for name in ("pose", "more"):
-        yolo_folder(tmp_path / name, {"train/a.png": POSES, "val/b.png": POSES})
-        (tmp_path / name / "data.yaml").write_text(POSE_YAML)
-    for folder in (tmp_path, tmp_path / "voc" / "JPEGImages"):
-        picture(folder / "a.png", (64, 48))
-    (tmp_path / "voc" / "Annotations").mkdir()
-    (tmp_path / "run").mkdir()
+        yolo_folder(folder / name, {"train/a.png": POSES, "val/b.png": POSES})
+        (folder / name / "data.yaml").write_text(POSE_YAML)
+    for images in (folder, folder / "voc" / "JPEGImages"):
+        picture(images / "a.png", (64, 48))
+    (folder / "voc" / "Annotations").mkdir()
+    (folder / "run").mkdir()
     for name, text in (
         ("truth.json", COCO),
         ("run/results.csv", CURVE),
@@ -136,7 +136,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("w.yaml", "nc: 2\n"),
         ("q.json", RESULTS),
     ):
-        (tmp_path / name).write_text(text)
+        (folder / name).write_text(text)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_place(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIFTGATE_TRACEBACK", "1")  # an unforeseen error is raised, not printed
     return tmp_path
@@ -147,7 +152,7 @@ def test_a_mutated_file_ends_in_a_result_or_one_message(
     place: Path, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text, file, command = CASES[case]
-    rng = random.Random(case)
+    rng = random.Random(case + SEED)
     (place / file).write_text(text)
     code = main(command)  # which compiles what is not compiled yet
     shown = capsys.readouterr()
@@ -170,6 +175,8 @@ def test_a_mutated_file_ends_in_a_result_or_one_message(
 
 MUTATIONS = int(os.environ.get("LIFTGATE_MUTATIONS", "30"))
 """For each kind of file"""
+SEED = os.environ.get("LIFTGATE_MUTATIONS_SEED", "")
+"""Other mutations than those of everybody"""
 EXPECTED: dict[str, tuple[int, ...]] = {"API mapping": (1, 2)}
 """Exit codes, where nobody answers at the address"""
 UNCHANGED = {"API mapping": 1}

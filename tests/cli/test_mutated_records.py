@@ -25,7 +25,7 @@ import onnx
 from onnx import helper
 
 import liftgate
-from cli.test_mutated_files import CVAT, PIECES, mutated
+from cli.test_mutated_files import CVAT, PIECES, SEED, mutated
 from cli.test_mutated_files import place as place
 from deploy.colours import GROUPS, ULTRALYTICS, write_detector, write_images
 from deploy.registry.conftest import run_study
@@ -94,11 +94,8 @@ FILES: dict[str, tuple[str, str, list[str]]] = {
 """What is changed, where it lies, the command that reads it"""
 
 
-@pytest.mark.parametrize("case", FILES)
-def test_a_mutated_file_ends_in_a_result_or_one_message(
-    place: Path, case: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text, file, command = FILES[case]
+def write_more(place: Path) -> None:
+    """Write what these commands read beside the file that is changed, and what `write_place` writes."""
     for folder in ("lm", "dk", "frames"):
         (place / folder).mkdir()
         shutil.copy(place / "a.png", place / folder)
@@ -108,11 +105,24 @@ def test_a_mutated_file_ends_in_a_result_or_one_message(
     (place / "y" / "train.txt").write_text("./images/train/a.png\n")
     (place / "s.yaml").write_text(STUDY_TEXT)
     write_detector(place / "bare" / "m.onnx", metadata={})
+    (place / "txt").mkdir()
+
+
+def write_openvino(place: Path) -> None:
+    """Write the model to which metadata.yaml belongs."""
+    openvino = pytest.importorskip("openvino")
+    (place / "ov").mkdir()
+    openvino.save_model(openvino.convert_model(str(place / "bare" / "m.onnx")), str(place / "ov" / "m.xml"))
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_mutated_file_ends_in_a_result_or_one_message(
+    place: Path, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, file, command = FILES[case]
+    write_more(place)
     if case == "metadata.yaml":
-        openvino = pytest.importorskip("openvino")
-        (place / "ov").mkdir()
-        openvino.save_model(openvino.convert_model(str(place / "bare" / "m.onnx")), str(place / "ov" / "m.xml"))
-    (place / file).parent.mkdir(exist_ok=True)
+        write_openvino(place)
 
     def write(changed: str) -> None:
         (place / file).write_bytes(changed.encode("utf-8", "surrogatepass"))
@@ -134,7 +144,7 @@ def mutate(
     expected: tuple[int, ...] = (0, 2, 3),
 ) -> None:  # fmt: skip
     """Run a command on so many mutations of a text."""
-    rng = random.Random(case)
+    rng = random.Random(case + SEED)
     write(text)
     code = main(command)  # which compiles what is not compiled yet
     shown = capsys.readouterr()
@@ -324,7 +334,7 @@ def test_model_info_of_an_openvino_model_that_was_mutated(place: Path, capsys: p
 
 def test_archives_that_were_mutated(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their entries' names and texts, and the bytes of the archive."""
-    rng = random.Random("zip")
+    rng = random.Random("zip" + SEED)
     for number in range(MUTATIONS):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
