@@ -97,6 +97,11 @@ def test_a_published_ledger_is_small_and_names_no_folder_of_a_person(copy: Path)
     assert sorted(path.name for path in LEDGERS[0].parent.iterdir()) == ["ledger.sqlite", "ledger.sqlite.head"]
 
 
+def test_the_newest_ledger_names_no_folder_at_all(tmp_path: Path) -> None:
+    shutil.copytree(HERE / "ledgers" / "bccd", tmp_path / "bccd")
+    assert script("run").paths_outside(Ledger(tmp_path / "bccd" / "ledger.sqlite"), tmp_path) == []
+
+
 def test_the_page_is_what_the_script_makes_of_the_ledgers() -> None:
     page = script("page")
     text = page.PAGE.read_text("utf-8")
