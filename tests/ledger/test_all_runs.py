@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from liftgate.ledger import Ledger
 from liftgate.ledger.all_runs import write_all_runs
 from liftgate.ledger.records import VerdictEntry
 from liftgate.ledger.results import RunEntry, TrainResult
-from liftgate.ledger.runs import RunFolder
+from liftgate.ledger.runs import RunFolder, write_report
 
 
 def run(results: Path, study: str, minute: int, arm: str, **recipe: Any) -> RunFolder:
@@ -43,6 +44,26 @@ def test_the_newest_verdict_of_each_gate_says_what_became_better(tmp_path: Path)
     ledger.add(VerdictEntry("size", "h", "PASS", "PASS: mAP50 is 0.02 higher."))
     text = write_all_runs(tmp_path).read_text()
     assert "| first | size | PASS | mAP50 is 0.02 higher. |" in text and "MARGINAL" not in text
+
+
+def test_trainings_on_parts_of_the_data_are_one_line_and_change_nothing_between_runs(tmp_path: Path) -> None:
+    run(tmp_path, "first", 1, "large", epochs=3)
+    for number in (1, 2, 3):
+        fold = run(tmp_path, "first", 1 + number, f"large.fold-{number}-of-3", epochs=1)
+        fold.write(replace(fold.read(), state="finished" if number < 3 else "paused", seconds=60.0))
+    run(tmp_path, "first", 5, "large.share-25", epochs=3)
+    run(tmp_path, "first", 6, "large.v2", epochs=3)
+    text = write_all_runs(tmp_path).read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| [2026")]
+    assert [row.split("|")[3].strip() for row in rows] == ["large", "large.v2"]
+    assert rows[1].split("|")[-2].strip() == "nothing"
+    own = write_report(tmp_path / "first").read_text()
+    assert own.count("| [2026") == 2
+    for report, study in ((text, "first: "), (own, "")):
+        folds, share = report.split("## On parts of the data\n\n")[1].split("\n\n")[0].splitlines()
+        assert folds.startswith(f"- {study}large on 3 folds of its data, seed 0: 2 finished, 1 paused, ")
+        assert "(20261105T140200Z_large.fold-1-of-3 to 20261105T140400Z_" in folds
+        assert share.startswith(f"- {study}large on 1 share of its data, seed 0: 1 running (2026")
 
 
 def test_a_run_that_cannot_be_read_is_a_row_and_no_end(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
-        show(*(found.text for found in result.mistakes), *(found.text for found in result.worth))
+        show(*(line for found in result.mistakes for line in found.lines), *(found.text for found in result.worth))
         for verdict in result.verdicts.values():
             show(verdict["sentence"])
         show(f"report: {result.report}")

@@ -58,7 +58,8 @@ def _lines(status: Status) -> list[str]:
     lines += [f"  {text}" for text in status.said]
     shown_already = set(status.said)
     lines += [f"  decided: {one.arm}: {one.reason}" for one in status.decisions if one.reason not in shown_already]
-    lines += [f"  {text}" for text in (*(one.text for one in status.mistakes), *(one.text for one in status.worth))]
+    lines += [f"  {line}" for one in status.mistakes for line in one.lines]
+    lines += [f"  {one.text}" for one in status.worth]
     if status.verdicts:
         lines.append("  " + ", ".join(f"{gate} {word}" for gate, word in status.verdicts.items()))
     if status.answer is not None:

@@ -19,7 +19,7 @@ from liftgate.ledger.last_run import newest_answers
 from liftgate.ledger.mistake_records import MistakesEntry
 from liftgate.ledger.records import VerdictEntry
 from liftgate.ledger.results import RunEntry
-from liftgate.ledger.runs import RunFolder, RunRecord, run_folders, table_row, value_text
+from liftgate.ledger.runs import RunFolder, RunRecord, part_lines, part_of, run_folders, table_row, value_text
 from liftgate.ledger.worth_records import WorthEntry
 from liftgate.progress import duration
 
@@ -46,7 +46,8 @@ def write_all_runs(results: Path, known: Ledger | None = None) -> Path:
     folders = [path for path in sorted(results.iterdir()) if path.is_dir()] if results.is_dir() else []
     ledgers = [Ledger(path / "ledger.sqlite") for path in folders]
     ledgers = [known if known is not None and known.path == one.path else one for one in ledgers]
-    runs = sorted((run for path in folders for run in _runs(path)), key=lambda run: (run.folder.name, run.study))
+    found = sorted((run for path in folders for run in _runs(path)), key=lambda run: (run.folder.name, run.study))
+    runs = [run for run in found if run.record is None or part_of(run.record.arm) is None]
     metrics = [name for name in _SHOWN if any(run.record and name in run.record.metrics for run in runs)]
     head = ["run", "study", "arm", "state", "epochs", *metrics, "time", "changed since the run before"]
     lines = ["# Runs of all studies", "", table_row(head), table_row(["---"] * len(head))]
@@ -56,6 +57,8 @@ def write_all_runs(results: Path, known: Ledger | None = None) -> Path:
         "Metrics are of val at the best epoch. Runs that differ in more than one thing show nothing of either.",
         "",
     ]
+    if parts := _parts(found):
+        lines += ["## On parts of the data", "", *(f"- {line}" for line in parts), ""]
     if notes := [line for ledger in ledgers for line in _missing(ledger)]:
         lines += ["## Missing", "", *(f"- {line}" for line in notes), ""]
     verdicts = [row for ledger in ledgers for row in _verdicts(ledger)]
@@ -78,6 +81,13 @@ def _runs(study: Path) -> Iterator[_Run]:
         with suppress(LedgerError):
             record = folder.read()
         yield _Run(study.name, folder, record, _settings(folder))
+
+
+def _parts(runs: list[_Run]) -> list[str]:
+    studies: dict[str, list[tuple[str, RunRecord | None]]] = {}
+    for run in runs:
+        studies.setdefault(run.study, []).append((run.folder.name, run.record))
+    return [_one_line(f"{study}: {line}") for study, rows in studies.items() for line in part_lines(rows)]
 
 
 def _settings(folder: RunFolder) -> dict[str, object]:

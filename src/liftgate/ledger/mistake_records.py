@@ -70,6 +70,11 @@ class MistakesEntry(LedgerRecord):
             f"seed {self.seed}) and finds {self.n_found:,} of them{locked}; no label was changed"
         )
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The result in a sentence, and below it what limits it."""
+        return (self.text, *(f"  note: {note}" for note in self.notes))
+
 
 @dataclass(frozen=True, slots=True)
 class MistakesResult(MistakesEntry):

@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from liftgate.documents import LARGE, load_json
 from liftgate.errors import LedgerError
@@ -34,6 +35,27 @@ UNFINISHED: tuple[State, ...] = ("prepared", "running", "paused", "failed")
 
 RECORDED_FILES = ("results/results.csv", "results/args.yaml")
 """Files of a finished run whose hashes run.json has"""
+
+
+class Part(NamedTuple):
+    """What an arm was trained on beside all of its data."""
+
+    arm: str
+    kind: str
+    """folds, shares or old shares"""
+
+
+_PART = re.compile(r"(?P<arm>.+)\.(?P<kind>fold|share|old-share)-[0-9][\w.-]*")
+
+
+def part_of(arm: str) -> Part | None:
+    """Return the arm and the kind of a training on a part of its data, from its name; None: it is on all of them.
+
+    >>> part_of("large.fold-1-of-5"), part_of("large.old-share-12.5"), part_of("large.v2")
+    (Part(arm='large', kind='folds'), Part(arm='large', kind='old shares'), None)
+    """
+    found = _PART.fullmatch(arm)
+    return Part(found["arm"], f"{found['kind'].replace('-', ' ')}s") if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +254,41 @@ def write_report(runs: Path) -> Path:
             rows.append((folder.name, folder.read()))
         except LedgerError:
             rows.append((folder.name, None))
-    metrics = sorted({name for _, record in rows if record for name in record.metrics})
+    own = [(name, record) for name, record in rows if record is None or part_of(record.arm) is None]
+    metrics = sorted({name for _, record in own if record for name in record.metrics})
     head = ["run", "arm", "stage", "seed", "state", "epochs", "best epoch", *metrics, "time", "hash"]
     lines = ["# Runs", "", table_row(head), table_row(["---"] * len(head))]
-    lines += [table_row(_cells(name, record, metrics)) for name, record in rows]
+    lines += [table_row(_cells(name, record, metrics)) for name, record in own]
     lines += ["", "Metrics are of the validation split at the best epoch, as the trainer reports them.", ""]
+    if parts := part_lines(rows):
+        lines += ["## On parts of the data", "", *(f"- {line}" for line in parts), ""]
     path = runs / "REPORT.md"
     write_text(path, "\n".join(lines))
     return path
+
+
+def part_lines(runs: Iterable[tuple[str, RunRecord | None]]) -> list[str]:
+    """Return a line for all trainings on the folds, or on the shares, of an arm's data.
+
+    Args:
+        runs: name of each folder, and what its run.json holds; None: unreadable.
+    """
+    same: dict[tuple[Part, int], list[tuple[str, RunRecord]]] = {}
+    for name, record in runs:
+        if record is not None and (part := part_of(record.arm)) is not None:
+            same.setdefault((part, record.seed), []).append((name, record))
+    return [_part_line(part, seed, found) for (part, seed), found in same.items()]
+
+
+def _part_line(part: Part, seed: int, found: Sequence[tuple[str, RunRecord]]) -> str:
+    states = Counter(record.state for _, record in found)
+    known = [record.seconds for _, record in found if record.seconds is not None]
+    time = f", {_duration_text(sum(known))} together" if known else ""
+    names = f"{found[0][0]} to {found[-1][0]}" if len(found) > 1 else found[0][0]
+    parts = len({record.arm for _, record in found})
+    word = part.kind if parts > 1 else part.kind.removesuffix("s")
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"{part.arm} on {parts} {word} of its data, seed {seed}: {counts}{time} ({names})"
 
 
 def _cells(name: str, record: RunRecord | None, metrics: Sequence[str]) -> list[str]:

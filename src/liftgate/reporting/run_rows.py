@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from liftgate.checks.finding import Finding
 from liftgate.ledger.last_run import TrainedStage
 from liftgate.ledger.records import FindingRow, Spent, StepEntry
+from liftgate.ledger.runs import part_of
 from liftgate.ledger.step_costs import step_costs
 from liftgate.reporting.run_content import CostRow, RunContent, TrajectoryPoint
 
@@ -17,8 +19,32 @@ _ALL_TRAINING = "all training so far, as the budget and `liftgate status` count 
 
 
 def run_rows(trained: Iterable[TrainedStage]) -> tuple[RunContent, ...]:
-    """Return decisions, expected trajectory and diagnosis of each training."""
-    return tuple(_run_row(one) for one in trained)
+    """Return decisions, expected trajectory and diagnosis of each training; folds and shares of the data in one row."""
+    rows: list[RunContent] = []
+    parts: dict[tuple[str, str, int], list[TrainedStage]] = {}
+    for one in trained:
+        part = part_of(one.result.arm)
+        if part is None:
+            rows.append(_run_row(one))
+        else:
+            parts.setdefault((part.arm, part.kind, one.result.seed), []).append(one)
+    return (*rows, *(_parts_row(*key, trainings) for key, trainings in parts.items()))
+
+
+def _parts_row(arm: str, kind: str, seed: int, trained: Sequence[TrainedStage]) -> RunContent:
+    results = [one.result for one in trained]
+    findings: dict[str, list[Finding]] = {}
+    for row in (row for result in results for row in result.doctor):
+        findings.setdefault(row.id, []).append(as_finding(row))
+    return RunContent(
+        name=f"{arm} on {len(results)} {kind}, seed {seed}",
+        word=", ".join(dict.fromkeys(result.word for result in results)),
+        epochs=max(result.epochs for result in results),
+        findings=tuple(
+            replace(same[0], message=f"in {len(same)} of {len(results)} trainings, such as: {same[0].message}")
+            for same in findings.values()
+        ),
+    )
 
 
 def _run_row(trained: TrainedStage) -> RunContent:

@@ -110,7 +110,7 @@ def test_a_wrong_class_is_among_the_ranked_places_and_no_label_was_changed(ran: 
     ids=["models that see little", "no labels"],
 )
 def test_no_mistakes_are_not_clean_labels_where_the_models_see_little(
-    tmp_path: Path, keeps: bool, recipe: dict[str, float], note: str
+    tmp_path: Path, keeps: bool, recipe: dict[str, float], note: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path, arms={"quick": [{**STAGE, "recipe": recipe}]})
     for label in () if keeps else (tmp_path / "scenes" / "labels").iterdir():
@@ -120,6 +120,10 @@ def test_no_mistakes_are_not_clean_labels_where_the_models_see_little(
     assert found.n_found < found.n_labels / 2 or found.n_labels == 0
     assert f"and finds {found.n_found} of them" in found.text and any(note in one for one in found.notes)
     assert note in (tmp_path / "runs" / "labels" / "report" / "report.md").read_text()
+    capsys.readouterr()
+    for verb in ("status", "run"):
+        assert main([verb, str(path)]) == 0
+        assert f"note: {next(one for one in found.notes if note in one)}" in capsys.readouterr().out
     known = found.n_labels > 0
     assert ("class" in found.flagged) == known and ("likely mistakes are not known" in found.text) != known
 
@@ -132,6 +136,9 @@ def test_status_report_tables_and_json_have_the_figures_of_the_ledger(
     assert "Likely mistakes in labels" in page and f"{sum(found.flagged.values())} likely label mistakes" in page
     assert "Likely mistakes in the labels of scenes" in (paper / "report.md").read_text()
     assert found.text in (runs / "REPORT.md").read_text()
+    for text in ((runs / "REPORT.md").read_text(), (runs / "labels" / "REPORT.md").read_text()):
+        assert "quick on 2 folds of its data, seed 0: 2 finished" in text and "| quick.fold" not in text
+    assert '<th scope="row">quick on 2 folds, seed 0</th>' in page and ">quick.fold-1-of-2 seed 0</th>" not in page
     rows = list(csv.DictReader((paper / "mistakes-scenes-quick.csv").read_text().splitlines()))
     assert [row["suspicion"] for row in rows] == [str(one.suspicion) for one in found.rows]
     capsys.readouterr()
