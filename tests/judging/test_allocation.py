@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from judging.two_models import CONF, two_models
 from liftgate.data.core.predictions import Predictions
-from liftgate.judging.allocation import allocate, audit_error
+from liftgate.judging.allocation import OneSidedness, allocate, audit_error, one_sidedness
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.sizes import LARGEST_WEIGHT, scores_of
 
@@ -46,7 +46,7 @@ def test_the_shrunk_estimate_of_agreed_pairs_is_no_further_off_than_it_says(
 ) -> None:
     """Whichever model the pairs of unlike truth are to the credit of."""
     rates, p = np.array(chance), np.full(len(chance), share)
-    error, shrink = audit_error(rates, p)
+    error, shrink = audit_error(rates, p, OneSidedness(0.25, max(side**2, 0.25)))
     rng, runs = np.random.default_rng(seed), 1500
     sign = np.where(rng.uniform(size=(runs, len(rates))) < (1 + side) / 2, 1, -1)
     truth = sign * (rng.uniform(size=(runs, len(rates))) < rates)
@@ -58,8 +58,28 @@ def test_the_shrunk_estimate_of_agreed_pairs_is_no_further_off_than_it_says(
 
 def test_few_answers_about_agreed_pairs_move_the_estimate_little() -> None:
     """Pairs of unlike truth are rarely all to one model's credit; a tenth of 100 pairs, one of them found."""
-    few, many = (audit_error(np.full(100, 0.01), np.full(100, share))[1] for share in (0.1, 0.9))
+    sided = one_sidedness(0, 0)
+    few, many = (audit_error(np.full(100, 0.01), np.full(100, share), sided)[1] for share in (0.1, 0.9))
     assert few < 0.2 < 0.9 < many
+
+
+def test_only_pairs_to_both_models_credit_show_that_most_of_them_cancel() -> None:
+    assert one_sidedness(0, 0).at_most > 0.8, "an audit that finds none leaves nearly the worst case"
+    assert one_sidedness(0, 6).at_most > 0.95
+    assert one_sidedness(0, 6) == pytest.approx(one_sidedness(6, 0))
+    balanced = [one_sidedness(n, n).at_most for n in (0, 1, 3, 10)]
+    assert (np.diff(balanced) < 0).all() and balanced[-1] < 0.15
+
+
+@pytest.mark.parametrize("to_second", [0.8, 0.9, 1.0])
+def test_the_share_of_one_models_credit_is_rarely_beyond_what_the_audit_says(to_second: float) -> None:
+    rng = np.random.default_rng(3)
+    found = [(number - second, second) for number in (1, 3, 8) for second in rng.binomial(number, to_second, 60)]
+    beyond = [(2 * to_second - 1) ** 2 > one_sidedness(*one).at_most for one in found]
+    if to_second < 1:
+        assert np.mean(beyond) <= 0.15
+    else:  # all of them, and the audit has seen only such
+        assert all(one_sidedness(*one).at_most > 0.9 for one in found)
 
 
 def test_a_weak_detection_of_the_other_model_makes_one_without_a_partner_likelier() -> None:

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from liftgate.judging.pairing import Units
 from liftgate.judging.sizes import LARGEST_WEIGHT, chance_of_difference, size_measure
+from liftgate.stats.distributions import beta_quantile
 from liftgate.stats.unequal_sampling import inclusion_probabilities
 
 Floats = NDArray[np.float64]
 _AUDITED_PAIRS = 10
 """Agreed pairs that are audited at least, where there are so many"""
-_ONE_SIDED = 0.5
-"""How far the agreed pairs of unlike truth are expected to be to one model's credit: 1 all, 0 as many to each"""
 _SHARES = np.linspace(0.05, 0.6, 12)
 """Parts of the judgements that are tried for the audit"""
 
@@ -50,26 +49,54 @@ def allocate(units: Units, score: Floats, budget: int) -> Allocation:
     return min(tried, key=lambda one: one.variance)
 
 
-def audit_error(chance: Floats, probability: Floats) -> tuple[float, float]:
+class OneSidedness(NamedTuple):
+    """How far unlike pairs are to one model's credit: (2q − 1)², where q is the second model's share of them."""
+
+    expected: float
+    at_most: float
+    """With 95% probability"""
+
+
+def one_sidedness(first: float, second: float) -> OneSidedness:
+    """Return what an audit says about it: every share q is taken as equally likely before.
+
+    Without answers it is nearly the worst case, all to one model's credit; only unlike pairs of both kinds show that
+    most of them cancel.
+
+    Args:
+        first: unlike pairs that the audit found to the first model's credit.
+        second: to the second's.
+
+    >>> [tuple(round(value, 2) for value in one_sidedness(*found)) for found in ((0, 0), (4, 4), (0, 4))]
+    [(0.33, 0.81), (0.09, 0.24), (0.52, 0.96)]
+    """
+    a, b = second + 1, first + 1
+    mean = a / (a + b)
+    ends = (2 * beta_quantile(share, a, b) - 1 for share in (0.05, 0.95))
+    return OneSidedness((2 * mean - 1) ** 2 + 4 * mean * (1 - mean) / (a + b + 1), max(end**2 for end in ends))
+
+
+def audit_error(chance: Floats, probability: Floats, sided: OneSidedness) -> tuple[float, float]:
     """Return what is unknown about the net difference of agreed pairs, and by how much the audit's estimate is shrunk.
 
-    The audit's estimate has the variance V = Σ (1 − p) / p · chance. Without an audit, the net difference is at most as
-    large as if all pairs of unlike truth were to one model's credit: its mean square is then C + C², with C = Σ chance.
-    Commonly they are to the credit of both, nearly as often: the estimate is shrunk as if half of them cancelled,
-    λ = B² / (B² + V) with B² = C + C² / 4, so that a few answers about pairs move it little. What is unknown is taken
-    at its worst: λ² V + (1 − λ)² (C + C²), whichever model is right.
+    The audit's estimate has the variance V = Σ (1 − p) / p · chance. The net difference itself has the mean square
+    C + C² (2q − 1)², with C = Σ chance: C if every unlike pair were to either model's credit by a coin of its own,
+    C + C² if all were to one model's. The estimate is shrunk towards none by λ = B² / (B² + V), with the expected mean
+    square as B², so that a few answers about pairs move it little. What is unknown is taken at its worst,
+    λ² V + (1 − λ)² (C + C² at_most), whichever model is right.
 
     Args:
         chance: (m,) of each agreed pair, that one box fits and the other does not.
         probability: (m,) inclusion probabilities.
+        sided: how far unlike pairs are to one model's credit.
     """
     variance = float(np.sum((1 - probability) / probability * chance))
     total = float(chance.sum())
     if variance <= 0:
         return 0.0, 1.0
-    expected = total + (_ONE_SIDED * total) ** 2
+    expected = total + sided.expected * total**2
     shrink = expected / (expected + variance)
-    return shrink**2 * variance + (1 - shrink) ** 2 * (total + total**2), shrink
+    return shrink**2 * variance + (1 - shrink) ** 2 * (total + sided.at_most * total**2), shrink
 
 
 def _of(size: Floats, agreed: NDArray[np.bool_], chance: Floats, pairs: int, budget: int) -> Allocation:
@@ -80,4 +107,6 @@ def _of(size: Floats, agreed: NDArray[np.bool_], chance: Floats, pairs: int, bud
             probability[inside] = inclusion_probabilities(size[inside], number, floor=floor)
     apart = probability[~agreed]
     variance = float(np.sum((1 - apart) / apart * size[~agreed] ** 2))
-    return Allocation(probability, pairs, variance + audit_error(chance[agreed], probability[agreed])[0])
+    likely = float(np.sum(probability[agreed] * chance[agreed])) / 2  # unlike pairs to each model's credit
+    unknown, _ = audit_error(chance[agreed], probability[agreed], one_sidedness(likely, likely))
+    return Allocation(probability, pairs, variance + unknown)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from liftgate.evaluation.resampling import IMAGE_DRAWS, image_units
 from liftgate.evaluation.resampling import Units as Resampling
 from liftgate.evaluation.resampling import units as resampling_units
-from liftgate.judging.allocation import audit_error
+from liftgate.judging.allocation import audit_error, one_sidedness
 from liftgate.judging.design import Design, Outcomes
 from liftgate.judging.judged_metrics import (
     COLUMNS,
@@ -292,10 +292,11 @@ class _Case:
         design, sampled = self.design, self.outcomes.unit
         agreed = design.units.agreed
         chance = chance_of_difference(design.units.overlap)
-        mine = sampled[agreed[sampled]]
-        seen = float(np.sum(self.judged[agreed[sampled], 0] != self.judged[agreed[sampled], 1]))
-        scale = (seen + 1) / (float(chance[mine].sum()) + 1)
-        return audit_error(np.minimum(scale * chance[agreed], 1.0), design.probability[agreed])
+        mine = agreed[sampled]
+        first, second = ((self.judged[mine, arm] > self.judged[mine, 1 - arm]).sum() for arm in (0, 1))
+        scale = (first + second + 1) / (float(chance[sampled[mine]].sum()) + 1)
+        likely = np.minimum(scale * chance[agreed], 1.0)
+        return audit_error(likely, design.probability[agreed], one_sidedness(float(first), float(second)))
 
     def _shrunk(self, by_unit: Floats) -> Floats:
         """Return (n, 3) estimates with the difference of agreed pairs shrunk towards none."""

@@ -56,7 +56,7 @@ def chance_of_difference(overlap: NDArray[np.float64]) -> NDArray[np.float64]:
 
     It only steers the draw; what the audit finds decides. Measured: docs/judging.md.
     """
-    return np.asarray(np.clip(0.4 * (1 - overlap) ** 2, 0.001, 0.5), dtype=np.float64)
+    return np.asarray(np.clip(2 * (1 - overlap) ** 3, 0.001, 0.5), dtype=np.float64)
 
 
 def size_measure(units: Units, score: NDArray[np.float64]) -> NDArray[np.float64]:
