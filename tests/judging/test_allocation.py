@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from judging.two_models import CONF, two_models
 from liftgate.data.core.predictions import Predictions
 from liftgate.judging.allocation import OneSidedness, allocate, audit_error, one_sidedness
-from liftgate.judging.pairing import pair_detections
-from liftgate.judging.sizes import LARGEST_WEIGHT, scores_of
+from liftgate.judging.pairing import Units, pair_detections
+from liftgate.judging.sizes import LARGEST_WEIGHT, level_variance, scores_of
 
 NEAR = two_models(4, groups=40, apart=0.1, gain=0.1)
 UNITS = pair_detections(NEAR.control, NEAR.treatment, CONF)
@@ -54,6 +54,24 @@ def test_the_shrunk_estimate_of_agreed_pairs_is_no_further_off_than_it_says(
     estimate = shrink * (truth * seen / p).sum(axis=1)
     squares = (estimate - truth.sum(axis=1)) ** 2
     assert squares.mean() < error + 4 * squares.std() / np.sqrt(runs) + 1e-9
+
+
+def test_where_one_model_makes_fewer_detections_more_agreed_pairs_are_audited() -> None:
+    """Precision divides by unequal numbers there, so that it also asks whether both boxes of a pair are right."""
+    disagree = np.arange(120) % 2  # one model's as often as the other's, or only the first's
+    audited = []
+    for others in (np.ones(120) + disagree, np.ones(120)):
+        kind = np.concatenate([np.zeros(300), others]).astype(np.int64)
+        row = np.arange(420)
+        units = Units(
+            kind, row, np.where(kind == 2, -1, row), np.where(kind == 1, -1, row), np.where(kind == 0, 0.9, 0.0)
+        )
+        score = np.full(420, 0.7)
+        level = level_variance(units, score)
+        audited.append((allocate(units, score, 100).agreed, float(level[0])))
+    (even, none), (uneven, some) = audited
+    assert none == 0 and some == pytest.approx((2 * 120 / 720) ** 2 * 0.91 * 0.09)
+    assert uneven > 1.5 * even
 
 
 def test_few_answers_about_agreed_pairs_move_the_estimate_little() -> None:

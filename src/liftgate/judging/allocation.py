@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.judging.pairing import Units
-from liftgate.judging.sizes import LARGEST_WEIGHT, chance_of_difference, size_measure
+from liftgate.judging.sizes import LARGEST_WEIGHT, chance_of_difference, level_variance, size_measure
 from liftgate.stats.distributions import beta_quantile
 from liftgate.stats.unequal_sampling import inclusion_probabilities
 
@@ -45,7 +45,8 @@ def allocate(units: Units, score: Floats, budget: int) -> Allocation:
     wanted |= (
         {min(pairs, max(least, round(share * budget))) for share in _SHARES.tolist()} if pairs and others else set()
     )
-    tried = [_of(size, agreed, chance_of_difference(units.overlap), number, budget) for number in sorted(wanted)]
+    chance, level = chance_of_difference(units.overlap), level_variance(units, score)
+    tried = [_of(size, agreed, chance, level, number, budget) for number in sorted(wanted)]
     return min(tried, key=lambda one: one.variance)
 
 
@@ -99,7 +100,7 @@ def audit_error(chance: Floats, probability: Floats, sided: OneSidedness) -> tup
     return shrink**2 * variance + (1 - shrink) ** 2 * (total + sided.at_most * total**2), shrink
 
 
-def _of(size: Floats, agreed: NDArray[np.bool_], chance: Floats, pairs: int, budget: int) -> Allocation:
+def _of(size: Floats, agreed: NDArray[np.bool_], chance: Floats, level: Floats, pairs: int, budget: int) -> Allocation:
     floor = 1 / LARGEST_WEIGHT
     probability = np.ones(len(size))
     for inside, number in ((~agreed, min(max(1, budget - pairs), int((~agreed).sum()))), (agreed, pairs)):
@@ -109,4 +110,6 @@ def _of(size: Floats, agreed: NDArray[np.bool_], chance: Floats, pairs: int, bud
     variance = float(np.sum((1 - apart) / apart * size[~agreed] ** 2))
     likely = float(np.sum(probability[agreed] * chance[agreed])) / 2  # unlike pairs to each model's credit
     unknown, _ = audit_error(chance[agreed], probability[agreed], one_sidedness(likely, likely))
-    return Allocation(probability, pairs, variance + unknown)
+    audited = probability[agreed]
+    of_level = float(np.sum((1 - audited) / audited * level[agreed]))
+    return Allocation(probability, pairs, variance + unknown + of_level)

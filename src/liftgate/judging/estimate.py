@@ -72,6 +72,16 @@ class VarianceShares(NamedTuple):
     """The audit of images for objects that both missed"""
 
 
+class _DesignVariances(NamedTuple):
+    """Variance that the draw of questions adds to the difference."""
+
+    disagreements: float
+    agreed: float
+    net_of_agreed: float
+    """The part of `agreed` that comes from which model pairs of unlike truth are to the credit of"""
+    missed: float
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedDifference:
     """The difference of two models by one metric, estimated from answers."""
@@ -263,25 +273,30 @@ class _Case:
             slopes[column] = float(np.diff(second - first)[0]) / (2 * step)
         return np.nan_to_num(slopes)
 
-    def _design_variances(self) -> tuple[float, float, float]:
-        """Variance that the draw adds: disagreements, agreed pairs, images."""
+    def _design_variances(self) -> _DesignVariances:
+        """Variance that the draw adds."""
         design, outcomes, slopes = self.design, self.outcomes, self.gradient()
-        weights = 1 / design.probability[outcomes.unit]
-        stratum = self.strata[outcomes.unit]
-        means = stratum_means(self.judged, weights, stratum, int(self.strata.max(initial=-1)) + 1)
-        residual = (self.judged - means[stratum]) @ slopes[:3]
+        p, stratum = design.probability[outcomes.unit], self.strata[outcomes.unit]
+        means = stratum_means(self.judged, 1 / p, stratum, int(self.strata.max(initial=-1)) + 1)
+        residual = self.judged - means[stratum]
+        first, second = residual[:, TP_CONTROL], residual[:, TP_TREATMENT]
+        net = (second - first) / 2 * (slopes[TP_TREATMENT] - slopes[TP_CONTROL])
+        level = (second + first) / 2 * (slopes[TP_TREATMENT] + slopes[TP_CONTROL]) + residual[:, FOUND] * slopes[FOUND]
         agreed = design.units.agreed[outcomes.unit]
-        parts = [
-            sampling_variance(residual[rows], design.probability[outcomes.unit][rows], stratum[rows])
-            for rows in (~agreed, agreed)
-        ]
+
+        def of(values: Floats, rows: NDArray[np.bool_]) -> float:
+            return sampling_variance(values[rows], p[rows], stratum[rows])
+
         kind = design.empty[outcomes.image].astype(np.int64)
-        p = design.image_probability[outcomes.image]
+        p_image = design.image_probability[outcomes.image]
         spread = 0.0
         if len(outcomes.image):
-            level = stratum_means(self.missed[:, None], 1 / p, kind, 2)[kind, 0]
-            spread = sampling_variance((self.missed - level) * slopes[MISSED], p, kind)
-        return parts[0], parts[1] * self.shrink**2, spread
+            found = stratum_means(self.missed[:, None], 1 / p_image, kind, 2)[kind, 0]
+            spread = sampling_variance((self.missed - found) * slopes[MISSED], p_image, kind)
+        net_of_pairs = self.shrink * net
+        return _DesignVariances(
+            of(net + level, ~agreed), of(net_of_pairs + level, agreed), of(net_of_pairs, agreed), spread
+        )
 
     def _audit(self) -> tuple[float, float]:
         """Return the mean square error of the agreed pairs' net difference, and by how much its estimate is shrunk.
@@ -310,14 +325,14 @@ class _Case:
         """Mean square error of the agreed pairs' net difference, beyond the variance that the audit itself shows."""
         slopes = self.gradient()
         effect = float(abs(slopes[TP_CONTROL]) + abs(slopes[TP_TREATMENT])) / 2
-        return max(0.0, self._audit()[0] * effect**2 - self._design_variances()[1])
+        return max(0.0, self._audit()[0] * effect**2 - self._design_variances().net_of_agreed)
 
     def shares(self, delta: Interval) -> VarianceShares | None:
         """Shares of the variance by its sources."""
         if delta.standard_error is None or not delta.standard_error > 0:
             return None
         total = delta.standard_error**2
-        disagreements, agreed, missed = self._design_variances()
+        disagreements, agreed, _, missed = self._design_variances()
         agreed += self.unseen_variance()
         sampled = disagreements + agreed + missed
         scale = min(1.0, total / sampled) if sampled else 1.0  # both are estimates

@@ -13,6 +13,8 @@ LARGEST_WEIGHT = 40.0
 """No answer represents more than this many units"""
 _LEAST_SPREAD = 0.35
 """Standard deviation of right or wrong that even a very sure detection is granted"""
+_LEAST_LEVEL = 0.03
+"""Variance of right or wrong that a very sure agreed pair is granted"""
 
 
 def scores_of(units: Units, control: Predictions, treatment: Predictions) -> NDArray[np.float64]:
@@ -60,10 +62,26 @@ def chance_of_difference(overlap: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def size_measure(units: Units, score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (n,) the assumed standard deviation of each unit's contribution to the difference of true positives."""
+    """Return (n,) the assumed standard deviation of each unit's contribution to the difference of two models.
+
+    It is that of true positives; an agreed pair also has a part in the level of both, which tells in the difference of
+    precision where the models make unequal numbers of detections.
+    """
     spread = np.sqrt(np.clip(score * (1 - score), _LEAST_SPREAD**2, None))
     pair = (units.control >= 0) & (units.treatment >= 0)
-    return np.where(units.agreed, np.sqrt(chance_of_difference(units.overlap)), np.where(pair, 0.7, spread))
+    both = np.sqrt(chance_of_difference(units.overlap) + level_variance(units, score))
+    return np.where(units.agreed, both, np.where(pair, 0.7, spread))
+
+
+def level_variance(units: Units, score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n,) the variance of what an agreed pair, right or wrong, does to the difference of precision.
+
+    In true positives: with N detections of a model, TP of both change TP / N − TP' / N' by 1 / N − 1 / N'.
+    """
+    first, second = int((units.control >= 0).sum()), int((units.treatment >= 0).sum())
+    unequal = 2 * (first - second) / max(1, first + second)
+    right = 1 - (1 - score) ** 2  # likelier than what one model sees alone
+    return np.asarray(unequal**2 * np.clip(right * (1 - right), _LEAST_LEVEL, None), dtype=np.float64)
 
 
 def _take(values: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
