@@ -45,10 +45,17 @@ def test_half_a_step_between_recall_points_counts_at_the_precision_of_the_last_h
     assert unseen == pytest.approx((HALF_A_STEP * precision) ** 2)
 
 
-def test_steps_of_many_thresholds_cancel_in_part_and_recall_has_none() -> None:
+def test_thresholds_that_miss_the_same_objects_jump_together_and_recall_has_no_steps() -> None:
+    """All boxes are perfect, so that all ten recalls lie between the same two points (docs/decisions/0053)."""
     found = values(*one_object_an_image(150))
-    assert found.unseen_variance(COCO["mAP50-95"]) == pytest.approx(HALF_A_STEP**2 / 10)
+    assert found.unseen_variance(COCO["mAP50-95"]) == pytest.approx(HALF_A_STEP**2)
     assert found.unseen_variance(COCO["AR_100"]) == 0
+
+
+def test_steps_of_thresholds_with_other_recalls_cancel_in_part() -> None:
+    data, predictions = all_found_but_not_tightly()
+    unseen = values(data, predictions).unseen_variance(COCO["mAP50-95"])
+    assert 0 < unseen < HALF_A_STEP**2 / 3
 
 
 def test_one_class_near_1_is_known_no_better_than_to_the_step_of_its_curve() -> None:

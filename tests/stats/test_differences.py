@@ -15,8 +15,9 @@ from liftgate.stats.differences import (
     two_sided_p_value,
 )
 from liftgate.stats.distributions import t_quantile
-from liftgate.stats.groups import count_groups
+from liftgate.stats.groups import count_groups, count_with_leverage
 from liftgate.stats.interval import Interval
+from liftgate.stats.size_trend import reach_of
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -51,14 +52,14 @@ def test_in_the_middle_it_is_hardly_wider() -> None:
 
 def test_at_the_end_of_the_scale_only_the_t_interval_is_left() -> None:
     nothing, second = rates(np.zeros(10), TRIALS), rates(MORE, TRIALS)
-    assert square_and_add(nothing, second, scale="logit", level=0.95, degrees=9, units=10) is None
+    assert square_and_add(nothing, second, scale="logit", reach=t_quantile(0.95, 9), units=10) is None
     assert difference_t(nothing, second, n_images=400, groups=GROUPS, units=10).established
 
 
 def test_models_that_share_their_errors_are_told_apart_better() -> None:
     first, alike = rates(MORE, TRIALS), rates(MORE + 1, TRIALS)
     other = rates(np.roll(MORE + 1, 3), TRIALS)
-    pairs = [square_and_add(first, row, scale="logit", level=0.95, degrees=9, units=10) for row in (alike, other)]
+    pairs = [square_and_add(first, row, scale="logit", reach=t_quantile(0.95, 9), units=10) for row in (alike, other)]
     assert pairs[0] is not None and pairs[1] is not None
     assert pairs[0].high - pairs[0].low < 0.5 * (pairs[1].high - pairs[1].low)
 
@@ -94,3 +95,31 @@ def test_a_difference_reaches_as_far_as_both_intervals_together_and_never_less()
 def test_without_an_interval_of_both_there_is_none_of_the_difference() -> None:
     found = reach_of_both(interval(0.3, 0.28, 0.31), interval(0.0, None, None), interval(0.3, 0.2, 0.4))
     assert not found.established and found.note == "most values are 0" and found.standard_error is None
+
+
+def zipf_difference(rng: np.random.Generator, groups: int = 100) -> tuple[float, float, float]:
+    """Return how far a difference of two means over groups of sizes 1, 1/2, 1/3 … is off, its variance, its reach."""
+    size = np.maximum(1, np.round(100 / np.arange(1, groups + 1)))
+    each = rng.normal(0, 0.1, groups) + rng.normal(0, 1, groups) / np.sqrt(size) * 0.3
+    share = size / size.sum()
+    estimate = float(share @ each)
+    variance = float(np.sum((share * (each - estimate)) ** 2)) * groups / (groups - 1)  # what draws of groups show
+    return estimate, variance, reach_of(count_with_leverage(size), 0.9).high
+
+
+def test_draws_of_uneven_groups_vary_too_little_and_the_reach_makes_up_for_it() -> None:
+    """Models that differ by just the margin were called equal in 7.3% instead of 5% (docs/decisions/0053)."""
+    found = np.array([zipf_difference(np.random.default_rng([3, run])) for run in range(4000)])
+    estimate, variance, reach = found.T
+    assert variance.mean() < 0.88 * estimate.var()
+    before = t_quantile(0.9, count_groups(np.maximum(1, np.round(100 / np.arange(1, 101)))).degrees)
+    called_equal = [float(np.mean(estimate + t * np.sqrt(variance) < 0)) for t in (before, reach)]
+    assert called_equal[0] > 0.06 > called_equal[1]
+
+
+def test_even_groups_have_the_reach_that_they_had() -> None:
+    assert reach_of(count_with_leverage([7] * 12), 0.95) == reach_of(count_groups([7] * 12), 0.95)
+
+
+def test_one_group_that_holds_all_but_nothing_has_a_finite_reach() -> None:
+    assert 1 < count_with_leverage([1e6] + [1e-3] * 9).low_factor <= 2

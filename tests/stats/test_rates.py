@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import clopper_pearson, korn_graubard, ratio_variance, wilson, within_whole_groups
 
@@ -37,11 +38,12 @@ def test_the_lower_bound_does_not_leap_at_the_first_miss() -> None:
     """The variance of misses that only one or two groups hold tells as little as that of none at all."""
     lows = [korn_graubard([50 - (i < missed) for i in range(8)], [50] * 8).low for missed in range(7)]
     assert lows[0] < lows[1] < lows[2] < 0.93, "from 8 trials to 400, step by step"
-    assert lows[5] == pytest.approx(clopper_pearson(395, 400).low)
+    worth = 400 * (normal_quantile(0.95) / t_quantile(0.95, 7)) ** 2
+    assert lows[5] == pytest.approx(clopper_pearson(worth * 395 / 400, worth).low)
 
 
 def test_korn_graubard_follows_its_formula() -> None:
-    k, n = np.array([44, 41, 43, 40, 42, 46]), np.full(6, 50)  # misses vary no more than chance makes them
+    k, n = np.array([44, 38, 43, 40, 41, 46]), np.full(6, 50)  # misses vary hardly more than chance makes them
     rate = k.sum() / 300
     variance = 6 / 5 * np.sum((k - rate * 50) ** 2) / 300**2
     n_effective = rate * (1 - rate) / variance * (1.959963984540054 / 2.5705818366147395) ** 2
@@ -146,3 +148,10 @@ def test_groups_that_are_wholly_right_or_wrong_bound_the_interval_of_a_share() -
     assert bounded(0.02, 0.9999, effective=4.9) == (0.02, 0.9999), "where one group dominates, another may be anything"
     low, high = bounded(0.02, 0.9999, bias=0.1)
     assert low == clopper_pearson(8, 10).low and high == exact.high, "the bias is beyond both"
+
+
+def test_groups_that_happen_to_agree_tell_no_more_than_independent_trials_and_t_still_counts_them() -> None:
+    """Five groups of 30 with 24, 24, 24, 24 and 25 hits: 150 trials, of which t of four degrees leaves the half."""
+    interval = korn_graubard([24, 24, 24, 24, 25], [30] * 5)
+    assert interval.n_effective == pytest.approx(150 * (normal_quantile(0.95) / t_quantile(0.95, 4)) ** 2)
+    assert interval.n_effective < 76

@@ -20,7 +20,7 @@ from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, AveragedMet
 from liftgate.evaluation.metrics import has_objects, rate_fraction
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import Units
-from liftgate.stats.groups import GroupCount, count_groups, effective_spread
+from liftgate.stats.groups import GroupCount, count_groups, count_with_leverage, effective_spread
 from liftgate.stats.size_trend import with_trend
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ def groups_of_difference(
     weight = _information(first, metric, groups)
     if metric == "precision":  # each model has trials of its own
         weight = weight + _information(second, metric, groups)
-    found = count_groups(np.where(_groups_that_differ(first, second, metric, groups), weight, 0.0), groups.n_groups)
+    differs = _groups_that_differ(first, second, metric, groups)
+    found = count_with_leverage(np.where(differs, weight, 0.0), groups.n_groups)
     if metric != "AUC":
         return found
     assert first.image_level is not None
@@ -212,7 +213,8 @@ def class_groups_of_difference(
         _fingerprints(one, averaged, conf, groups.of_image, units, by_class=True) for one in (table, second.table)
     ]
     return [
-        count_groups(np.where(one != other, row, 0.0)) for row, one, other in zip(weight, *fingerprints, strict=True)
+        count_with_leverage(np.where(one != other, row, 0.0))
+        for row, one, other in zip(weight, *fingerprints, strict=True)
     ]
 
 

@@ -23,7 +23,9 @@ _PAIRS = 8
 """Pairs of halves that the bias is read from; the two of a pair cancel what is not bias"""
 _BIAS_OF_HALVES = 1 / (math.sqrt(2) - 1)
 """Bias of the sample ÷ what half of it adds, for a bias that falls with the root of the sample"""
-_HALF_A_STEP = 0.5 / 101
+_POINTS = 100
+"""The last of the points of recall, 0 to 100, at which precision is read"""
+_HALF_A_STEP = 0.5 / (_POINTS + 1)
 _MANY_PARTS = 100
 """Of so many classes and IoU thresholds together the jumps between recall points cancel"""
 
@@ -50,7 +52,10 @@ class SampleValues:
 
     def unseen_variance(self, metric: AveragedMetric) -> float:
         """Return the variance that no draw shows: of classes at the ends of the scale, and of the recall points."""
-        return self._of_extreme_classes(metric) + self._of_recall_points(metric)
+        each = recall_point_variances(self._table, metric, self._groups)
+        known = each[np.isfinite(each)]
+        few = 0 < len(known) * len(metric.thresholds) < _MANY_PARTS
+        return self._of_extreme_classes(metric) + (float(known.sum()) / len(known) ** 2 if few else 0.0)
 
     def bias(self, metric: AveragedMetric) -> float:
         """Return by how much the sample's value is too high (below 0: too low), for being a small sample.
@@ -87,23 +92,34 @@ class SampleValues:
         share = (worth + 2) / (number + 4)
         return float(np.sum((share * (1 - share) / number)[extreme])) / len(number) ** 2 if len(number) else 0.0
 
-    def _of_recall_points(self, metric: AveragedMetric) -> float:
-        """Return the square of half a step between recall points, at the precision that the last hit has."""
-        known = np.isfinite(self.by_class(metric)[:, 0])
-        parts = int(known.sum()) * len(metric.thresholds)
-        if metric.kind != "AP" or not 0 < parts < _MANY_PARTS:
-            return 0.0
-        last = np.stack([self._precision_of_last_hit(metric.size, t)[known] for t in metric.thresholds])
-        return float(np.sum((last * _HALF_A_STEP) ** 2)) / parts**2
 
-    def _precision_of_last_hit(self, size: str, threshold: int) -> Floats:
-        """Return (K,) precision of each class where its recall is largest; 0 where nothing was found."""
-        table, a, bit = self._table, SIZES.index(size), np.uint16(1 << threshold)
-        live = ((table.skip[a] & bit) == 0) & (table.rank < table.limit) & (self._inside[table.image] > 0)
-        hit = live & ((table.hit[a] & bit) != 0)
-        seen, true = np.append(0, np.cumsum(live)), np.append(0, np.cumsum(hit))
-        begin, end = table.start[:-1], table.start[1:]
-        at = np.flatnonzero(hit)
-        last = np.append(at, -1)[np.searchsorted(at, end) - 1] + 1  # rows up to the last hit before the class ends
-        last = np.maximum(last, begin)
-        return np.asarray((true[last] - true[begin]) / np.maximum(1, seen[last] - seen[begin]))
+def recall_point_variances(table: MatchTable, metric: AveragedMetric, groups: Units) -> Floats:
+    """Return (K,) the square of half a step between recall points, as far as an AP of each class jumps by it.
+
+    That is at the precision which its last hit has. IoU thresholds whose largest recalls lie between the same two
+    points jump together: near 1 these may be all of them. NaN where there is no object of the class.
+    """
+    inside = (groups.group < groups.n_groups).astype(np.int64)
+    number = table.positives(metric.size, inside, 2)[:, 1]
+    if metric.kind != "AP":
+        return np.where(number > 0, 0.0, np.nan)
+    jumps = np.zeros((len(number), _POINTS + 1))
+    for threshold in metric.thresholds:
+        hits, precision = _last_hits(table, metric.size, threshold, inside)
+        between = np.minimum(_POINTS, hits / np.maximum(1, number) * _POINTS + 1e-9).astype(np.int64)
+        np.add.at(jumps, (np.arange(len(number)), between), precision * _HALF_A_STEP / len(metric.thresholds))
+    return np.where(number > 0, np.sum(jumps**2, axis=1), np.nan)
+
+
+def _last_hits(table: MatchTable, size: str, threshold: int, inside: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return (K,) hits of each class, and (K,) its precision where its recall is largest; 0 without a hit."""
+    a, bit = SIZES.index(size), np.uint16(1 << threshold)
+    live = ((table.skip[a] & bit) == 0) & (table.rank < table.limit) & (inside[table.image] > 0)
+    hit = live & ((table.hit[a] & bit) != 0)
+    seen, true = np.append(0, np.cumsum(live)), np.append(0, np.cumsum(hit))
+    begin, end = table.start[:-1], table.start[1:]
+    at = np.flatnonzero(hit)
+    last = np.append(at, -1)[np.searchsorted(at, end) - 1] + 1  # rows up to the last hit before the class ends
+    last = np.maximum(last, begin)
+    hits = true[last] - true[begin]
+    return hits.astype(np.float64), np.asarray(hits / np.maximum(1, seen[last] - seen[begin]))

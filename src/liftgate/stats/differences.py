@@ -14,12 +14,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance
+from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, degrees_of
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import t_p_value
 from liftgate.stats.rates import Bounds, Scale, transformed_bounds
+from liftgate.stats.size_trend import reach_of
 
 
 def difference_t(
@@ -52,7 +53,8 @@ def difference_t(
     )  # fmt: skip
     if interval.low is None or interval.high is None or scale is None:
         return interval
-    wide = square_and_add(first, second, scale=scale, level=level, degrees=interval.degrees, units=units)
+    reach = reach_of(groups, level, degrees_of(groups, units, len(difference) - 1))
+    wide = square_and_add(first, second, scale=scale, reach=max(reach), units=units)
     if wide is None:
         return interval
     return replace(interval, low=min(interval.low, wide.low), high=max(interval.high, wide.high))
@@ -85,8 +87,7 @@ def square_and_add(
     second: NDArray[np.float64],
     *,
     scale: Scale,
-    level: float,
-    degrees: float,
+    reach: float,
     units: int,
 ) -> Bounds | None:
     """Return the bounds of second − first; None where one of them is at the end of its scale, or does not vary.
@@ -95,30 +96,29 @@ def square_and_add(
         first: (1 + D,) one model's estimate, then its value in each bootstrap draw.
         second: (1 + D,) the other model's, in the same draws.
         scale: on which the interval of one model is symmetric.
-        level: of the bounds.
-        degrees: degrees of freedom of t.
+        reach: t quantile, in standard errors.
         units: number of resampling units.
     """
-    one, two = (_bounds(row, scale, level, degrees, units) for row in (first, second))
+    one, two = (_bounds(row, scale, reach, units) for row in (first, second))
     if one is None or two is None:
         return None
     defined = np.isfinite(first) & np.isfinite(second)
     shared = max(0.0, float(np.corrcoef(first[defined], second[defined])[0, 1]))
     at, to = float(first[0]), float(second[0])
 
-    def reach(of_first: float, of_second: float) -> float:
+    def together(of_first: float, of_second: float) -> float:
         return math.sqrt(max(0.0, of_first**2 + of_second**2 - 2 * shared * of_first * of_second))
 
-    return Bounds(to - at - reach(one.high - at, to - two.low), to - at + reach(at - one.low, two.high - to))
+    return Bounds(to - at - together(one.high - at, to - two.low), to - at + together(at - one.low, two.high - to))
 
 
-def _bounds(values: NDArray[np.float64], scale: Scale, level: float, degrees: float, units: int) -> Bounds | None:
+def _bounds(values: NDArray[np.float64], scale: Scale, reach: float, units: int) -> Bounds | None:
     """Return the interval of one model's estimate; None at the ends of the scale, or without variance."""
     estimate = float(values[0])
     variance = bootstrap_variance(estimate, values[1:], units)
     if not estimate > 0 or (scale == "logit" and not estimate < 1) or not variance > 0:
         return None
-    return transformed_bounds(estimate, t_quantile(level, degrees) * math.sqrt(variance), scale)
+    return transformed_bounds(estimate, reach * math.sqrt(variance), scale)
 
 
 def error_of_width(interval: Interval) -> float | None:

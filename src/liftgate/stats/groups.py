@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+_MOST_LEVERAGE = 2.0
+"""Where one group holds so much that draws show less than a quarter of the variance, t of few degrees is longer"""
+
 
 class GroupCount(NamedTuple):
     """Numbers of groups that a statistic rests on."""
@@ -54,6 +57,32 @@ def count_groups(information: ArrayLike, total: int | None = None) -> GroupCount
         return GroupCount(count, 0, 0.0, 0.0)
     sum_ = float(some.sum())
     return GroupCount(count, len(some), sum_**2 / float(np.sum(some**2)), float(some.max()) / sum_)
+
+
+def count_with_leverage(information: ArrayLike, total: int | None = None) -> GroupCount:
+    """Count groups as `count_groups` does, with the factor by which uneven ones make t of all groups longer.
+
+    A group that holds a share h of the information pulls the estimate towards itself, so that what it differs by looks
+    1 − h times as large (Bell & McCaffrey 2002), and the draws of groups vary too little. If groups differ by more than
+    chance within them, the variance is that of Σ h²; draws show 1 − 2 Σ h³ / Σ h² + Σ h² of it, and with G even groups
+    the usual (G − 1) / G, for which draws are corrected already.
+
+    Args:
+        information: (G,) as of `count_groups`.
+        total: groups of the sample; default G.
+
+    >>> [round(count_with_leverage(sizes).low_factor, 2) for sizes in ([3] * 9, [1 / k for k in range(1, 101)])]
+    [1.0, 1.12]
+    """
+    found = count_groups(information, total)
+    if found.informative < 2:
+        return found
+    values = np.asarray(information, dtype=np.float64)
+    share = values / float(values.sum())
+    square = float(np.sum(share**2))
+    seen = 1 - 2 * float(np.sum(share**3)) / square + square
+    factor = math.sqrt(min(_MOST_LEVERAGE**2, max(1.0, (1 - 1 / found.informative) / max(seen, 1e-9))))
+    return found._replace(low_factor=factor, high_factor=factor)
 
 
 def effective_spread(counts: ArrayLike) -> float:

@@ -192,7 +192,8 @@ def effective_trials(
     most = float(trials)
     if rarer < MIN_GROUPS:  # from effective groups, where there is none of it, to all trials, where five groups hold it
         most = min(most, groups.effective * (trials / groups.effective) ** (rarer / MIN_GROUPS))
-    z, worth = normal_quantile(level), math.inf if variance == 0 else simple / variance
+    # Groups tell no more than as many independent trials: a few that happen to agree vary too little.
+    z, worth = normal_quantile(level), min(float(trials), math.inf if variance == 0 else simple / variance)
     low, high = (min(most, worth * (z / t) ** 2) for t in reach_of(groups, level))
     return EffectiveTrials(low, high, variance / (simple / trials))
 
