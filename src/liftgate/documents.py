@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import yaml
 
-_WITHOUT_REPEATED_KEYS = 4 << 20  # bytes of JSON: looking at each key doubles the time
+WITHOUT_REPEATED_KEYS = 4 << 20  # bytes of JSON: looking at each key doubles the time
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 # PyYAML reads 1:30:00 in base 60, one digit at a time, each step longer than the one before.
 _XML_CHUNK = 1 << 15  # small: all elements of a chunk are held at once
@@ -193,7 +193,7 @@ def parse_json(text: str | bytes, limits: Limits = SMALL) -> Any:
     decoded = decode(text, limits)
     _check_json(decoded.encode("utf-8", "surrogatepass"), limits)
     try:
-        return json.loads(decoded, object_pairs_hook=_unique_keys if len(decoded) <= _WITHOUT_REPEATED_KEYS else None)
+        return json.loads(decoded, object_pairs_hook=unique_keys if len(decoded) <= WITHOUT_REPEATED_KEYS else None)
     except DocumentError:
         raise
     except json.JSONDecodeError as error:
@@ -368,7 +368,8 @@ def _refuse_repeated_keys(root: yaml.Node | None) -> None:
                 keys.add(key)
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, for `object_pairs_hook`; refuse a key that is there twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()

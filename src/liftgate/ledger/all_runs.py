@@ -140,7 +140,7 @@ def _missing(ledger: Ledger) -> Iterator[str]:
     study = ledger.path.parent
     name = _one_line(study.name)
     if not ledger.path.is_file() and not ledger.head_path.is_file():
-        if run_folders(study):
+        if any(True for _ in run_folders(study)):
             yield f"{name}: there is no ledger, so that its verdicts are not known."
         return
     try:

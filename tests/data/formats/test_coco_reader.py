@@ -50,6 +50,17 @@ def test_a_table_that_is_there_twice_is_refused(tmp_path: Path, table: str) -> N
         read(save(tmp_path, f'{text[:-1]}, "{table}": []}}'))
 
 
+@pytest.mark.parametrize("number", ["0", "NaN"], ids=["JSON", "NaN beside it"])
+@pytest.mark.parametrize("table", ["images", "categories", "annotations"])
+def test_a_key_that_a_row_has_twice_is_refused(tmp_path: Path, table: str, number: str) -> None:
+    text = json.dumps(document())
+    for key in document()[table][0]:
+        twice = text.replace(f'"{table}": [{{', f'"{table}": [{{"{key}": {number}, ', 1)
+        assert twice != text
+        with pytest.raises(DataError, match=f"the key '{key}' is there twice"):
+            read(save(tmp_path, twice))
+
+
 def test_a_word_that_is_there_twice_is_no_table(tmp_path: Path) -> None:
     named = document(info={"images": 1, "annotations": 2, "said": '"annotations": "images"'})
     assert len(read(save(tmp_path, named)).labels) == 2

@@ -149,6 +149,17 @@ def test_what_is_no_list_of_detections_is_refused_with_its_place(
         read(tmp_path, text, scan_from=scan_from)
 
 
+@pytest.mark.parametrize("key", ["image_id", "category_id", "bbox", "score"])
+def test_a_detection_with_a_key_twice_is_refused(tmp_path: Path, key: str) -> None:
+    row = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2], "score": 0.5}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([row, row]))
+    assert len(read_results(path)) == 2
+    path.write_text(json.dumps([row, row])[:-2] + f', "{key}": {json.dumps(row[key])}}}]')
+    with pytest.raises(DataError, match=f"the key '{key}' is there twice"):
+        read_results(path)
+
+
 @pytest.mark.parametrize("scan_from", [0, 1 << 30], ids=["scanned", "decoded"])
 def test_class_ids_to_the_ends_of_64_bits_are_read(scan_from: int, tmp_path: Path) -> None:
     said = [{"image_id": 1, "category_id": i, "score": 0.5, "bbox": [1, 2, 3, 4]} for i in (-(1 << 63), (1 << 63) - 1)]

@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import Boxes
-from liftgate.data.formats.coco.document import LARGEST_SLOW, UNDECODABLE, Id, ResultRow, read_json
+from liftgate.data.formats.coco.document import (
+    LARGEST_SLOW,
+    UNDECODABLE,
+    Id,
+    ResultRow,
+    read_json,
+    refuse_repeated_keys,
+)
 from liftgate.errors import DataError
 from liftgate.kernels import coco_scan
 from liftgate.kernels.compiler import kernels_on
@@ -70,20 +77,23 @@ def read_results(path: Path, *, scan_from: int = SCAN_FROM, piece: int = CHUNK_B
     try:
         if path.stat().st_size < scan_from or not kernels_on():
             with contextlib.suppress(*UNDECODABLE):  # the scanner names the row
-                return _decoded(path.read_bytes())
+                return _decoded(path)
         with path.open("rb") as file:
             return _Reader(path, piece).read(file)
     except OSError as error:
         raise DataError("cannot read the file", where=path, got=error.strerror) from None
 
 
-def _decoded(data: bytes) -> CocoResults:
+def _decoded(path: Path) -> CocoResults:
     """Decode a whole file with msgspec and return its columns.
 
     Raises:
         MsgspecError, UnicodeError, RecursionError: not a JSON list of detections.
+        DataError: a row has a key twice.
     """
+    data = path.read_bytes()
     rows = msgspec.json.decode(data, type=list[ResultRow])
+    refuse_repeated_keys(path, data, rows)
     ids: dict[Id, int] = {}
     nothing = (math.nan,) * 4
     points: list[float] = []
