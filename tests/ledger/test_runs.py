@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from liftgate.errors import LedgerError
+from liftgate.files import write_json
 from liftgate.ledger.results import EpochRow, TrainingFacts
 from liftgate.ledger.runs import RunFolder, run_folders, write_report
 
@@ -63,12 +64,26 @@ def test_processes_at_once_never_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_killed_while_it_was_made_stands_in_nobodys_way(tmp_path: Path) -> None:
-    (tmp_path / "20261105T140309Z_a").mkdir()
+    (tmp_path / "20261105T140309Z_a" / "results").mkdir(parents=True)
     run = RunFolder.create(tmp_path, "a", "k", now=WHEN)
     assert run.name == "20261105T140309Z_a_002"
     assert "| unreadable |" in write_report(tmp_path).read_text()
     with pytest.raises(LedgerError, match="no readable run"):
         RunFolder(tmp_path / "20261105T140309Z_a").read()
+
+
+def test_a_run_has_no_name_before_it_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill in the middle would otherwise leave an unreadable run in every report."""
+    seen: list[list[RunFolder]] = []
+
+    def write(path: Path, value: object) -> None:
+        seen.append(list(run_folders(tmp_path)))
+        write_json(path, value)
+
+    monkeypatch.setattr("liftgate.ledger.runs.write_json", write)
+    RunFolder.create(tmp_path, "a", "k", now=WHEN)
+    assert seen == [[]]
+    assert [path.name for path in tmp_path.iterdir()] == ["20261105T140309Z_a"]
 
 
 def test_finishing_keeps_the_metrics_of_the_best_epoch_and_writes_a_summary(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ results/        results.csv, args.yaml, results.png, confusion matrices, weights
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 
 from liftgate.documents import LARGE, load_json
 from liftgate.errors import LedgerError
-from liftgate.files import replacing, write_json, write_text
+from liftgate.files import fsync_folder, replacing, write_json, write_text
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.ledger.records import Body
 from liftgate.ledger.results import EpochRow, TrainingFacts
@@ -113,17 +115,25 @@ class RunFolder:
         moment = (now or datetime.now(UTC)).astimezone(UTC)
         record = RunRecord(key, label, created=moment.isoformat(timespec="seconds"), **known)
         name = f"{moment:%Y%m%dT%H%M%SZ}_{_safe_name(label)}"
-        runs.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1, 1000):
-            path = runs / (name if attempt == 1 else f"{name}_{attempt:03d}")
-            try:
-                path.mkdir()  # atomic: only one of several processes succeeds
-            except FileExistsError:
-                continue
-            folder = cls(path)
-            folder.results.mkdir()
-            folder.write(record)
-            return folder
+        part = (
+            runs / f".{name}.{os.getpid()}.part"
+        )  # a killed one is deleted by the next run
+        shutil.rmtree(part, ignore_errors=True)
+        cls(part).results.mkdir(parents=True)
+        try:
+            cls(part).write(record)
+            for attempt in range(1, 1000):
+                path = runs / (name if attempt == 1 else f"{name}_{attempt:03d}")
+                try:
+                    part.rename(path)  # atomic: only one of several processes succeeds
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                        raise
+                    continue
+                fsync_folder(runs)
+                return cls(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         raise LedgerError("no free name for a run folder", where=runs / name)
 
     @property
