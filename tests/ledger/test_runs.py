@@ -97,6 +97,18 @@ def test_finishing_keeps_the_metrics_of_the_best_epoch_and_writes_a_summary(tmp_
         assert words in summary
 
 
+def test_a_run_is_not_finished_before_its_summary_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder.create(tmp_path, "a", "k", now=WHEN)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("liftgate.ledger.runs.write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.finish(CURVE, FACTS)
+    assert run.read().state == "running"
+
+
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "a", "k", now=WHEN)
     run.fail(RuntimeError("out of\nmemory"))

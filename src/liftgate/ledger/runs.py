@@ -115,9 +115,7 @@ class RunFolder:
         moment = (now or datetime.now(UTC)).astimezone(UTC)
         record = RunRecord(key, label, created=moment.isoformat(timespec="seconds"), **known)
         name = f"{moment:%Y%m%dT%H%M%SZ}_{_safe_name(label)}"
-        part = (
-            runs / f".{name}.{os.getpid()}.part"
-        )  # a killed one is deleted by the next run
+        part = runs / f".{name}.{os.getpid()}.part"  # a killed one is deleted by the next run
         shutil.rmtree(part, ignore_errors=True)
         cls(part).results.mkdir(parents=True)
         try:
@@ -223,7 +221,8 @@ class RunFolder:
             weights: SHA-256 of the best weights.
         """
         at_best = next((row.metrics for row in curve if row.epoch == facts.best_epoch), {})
-        record = self.update(
+        record = replace(
+            self.read(),
             state="finished",
             error=None,
             epochs=len(curve),
@@ -235,6 +234,7 @@ class RunFolder:
             files={name: file_hash(self.path / name) for name in RECORDED_FILES if (self.path / name).is_file()},
         )
         write_text(self.summary, _summary(self.name, record))
+        self.write(record)  # last: nobody comes back to a run that is finished
         return record
 
     def fail(self, error: BaseException) -> RunRecord:
