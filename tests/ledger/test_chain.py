@@ -341,6 +341,20 @@ def test_one_changed_digit_is_noticed_by_every_use_that_returns_it(
         use(Ledger(ledger.path) if fresh else ledger)
 
 
+@pytest.mark.parametrize("after", [0, 2])
+def test_an_entry_that_was_given_another_kind_is_not_left_out_by_the_object_that_knew_it(
+    tmp_path: Path, after: int
+) -> None:
+    """A verdict that is called a note would leave the one before it as the newest."""
+    ledger = filled(tmp_path / "ledger.sqlite")
+    ledger.append("gate", {})
+    assert [len(ledger.entries(kind, after=after)) for kind in ("note", "gate")] == [5 - after, 1]
+    touch(ledger, "UPDATE entries SET kind = 'check' WHERE seq = 4")
+    assert len(ledger.entries("gate")) == 1
+    with pytest.raises(LedgerError, match="entry 4 was changed"):
+        ledger.entries("note", after=after)
+
+
 @pytest.mark.parametrize("use", ["head", "append"])
 def test_nothing_is_built_on_a_last_entry_that_was_changed(tmp_path: Path, use: str) -> None:
     ledger = filled(tmp_path / "ledger.sqlite")
