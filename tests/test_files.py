@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from liftgate.errors import DataError
-from liftgate.files import atomic_folder, replacing, write_bytes, write_json, write_text
+from liftgate.files import atomic_folder, own_part, replacing, write_bytes, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -110,6 +111,20 @@ def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
         assert target.read_text() == "quick"
     assert target.read_text() == "slow"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_part_that_was_renamed_leaves_that_of_the_next_writer_alone(tmp_path: Path) -> None:
+    target = tmp_path / "weights.pt"
+    with contextlib.ExitStack() as second:
+        with own_part(target) as part:
+            part.write_bytes(b"first")
+            part.replace(target)
+            again = second.enter_context(own_part(target))
+        again.write_bytes(b"second")
+        again.replace(target)
+    with own_part(target) as unused:
+        unused.write_bytes(b"half")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("weights.pt", b"second")]
 
 
 def test_a_folder_that_a_killed_process_had_moved_away_comes_back(tmp_path: Path) -> None:

@@ -128,7 +128,9 @@ def own_part(path: Path) -> Iterator[Path]:
     try:
         yield part
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # once it was renamed, the name is free, and may be another's
+            if os.path.samestat(os.fstat(handle), part.stat()):
+                part.unlink()
         os.close(handle)
 
 

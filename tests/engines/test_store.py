@@ -118,12 +118,21 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> No
         left = blob.with_name(f"{blob.name}.part-{name}")
         left.write_bytes(b"half")
         os.utime(left, (time.time() - age,) * 2)
+    blob.with_name(f"{blob.name}.part-gone").symlink_to("nowhere")  # as one that is renamed while it is looked at
     back.mkdir()
     (back / ".w.pt.0.part").write_bytes(b"longer than the weights")
     assert store.get(store.put(path), back / "w.pt")
-    assert {one.name for one in blob.parent.iterdir()} == {blob.name, f"{blob.name}.part-new"}, "one may be at work"
+    names = {blob.name, *(f"{blob.name}.part-{name}" for name in ("new", "gone"))}
+    assert {one.name for one in blob.parent.iterdir()} == names, "one may be at work"
     assert [(one.name, one.read_bytes()) for one in back.iterdir()] == [("w.pt", b"weights")]
     assert (back / "w.pt").stat().st_mode == path.stat().st_mode
+    document = tmp_path / "store" / "tasks" / "k" / "attempt"
+    document.parent.mkdir(parents=True)
+    left = document.with_name("attempt.part-old")
+    left.write_text("half")
+    os.utime(left, (0, 0))
+    store.write("tasks/k/attempt", "first")
+    assert list(document.parent.iterdir()) == [document]
 
 
 class _Failing:

@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -115,6 +116,7 @@ class Store:
             if self._renames:
                 part = f"{target}.part-{secrets.token_hex(4)}"
                 self._files.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH120 (of a store)
+                self._delete_old_parts(target)
                 self._files.pipe_file(part, text.encode())
                 self._files.mv(part, target)
             else:
@@ -137,9 +139,11 @@ class Store:
 
     def _delete_old_parts(self, target: str) -> None:
         """Delete what processes that were killed more than a day ago left of storing a file."""
-        for part in self._files.glob(f"{target}.part-*"):
-            if time.time() - self._files.info(part)["mtime"] > 86400:
-                self._files.rm_file(part)
+        file = Path(target)  # `_renames`: it is one
+        for part in file.parent.glob(f"{file.name}.part-*"):
+            with contextlib.suppress(FileNotFoundError):  # another process has finished it, or deleted it too
+                if time.time() - part.stat().st_mtime > 86400:
+                    part.unlink()
 
     @property
     def _renames(self) -> bool:
