@@ -1,4 +1,4 @@
-"""Checkpoints that run something when they are loaded without care, or fill the machine: some hundred in 18 kinds.
+"""Checkpoints that run something when they are loaded without care, or fill the machine: some hundred in 19 kinds.
 
 Each that runs something writes the file `mark`. They are written in instructions of pickle, so that
 ways are tried that no pickler writes.
