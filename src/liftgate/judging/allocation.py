@@ -69,7 +69,7 @@ def one_sidedness(first: float, second: float) -> OneSidedness:
         second: to the second's.
 
     >>> [tuple(round(value, 2) for value in one_sidedness(*found)) for found in ((0, 0), (4, 4), (0, 4))]
-    [(0.33, 0.81), (0.09, 0.24), (0.52, 0.96)]
+    [(0.33, 0.81), (0.09, 0.25), (0.52, 0.96)]
     """
     a, b = second + 1, first + 1
     mean = a / (a + b)

@@ -72,7 +72,7 @@ def count_with_leverage(information: ArrayLike, total: int | None = None) -> Gro
         total: groups of the sample; default G.
 
     >>> [round(count_with_leverage(sizes).low_factor, 2) for sizes in ([3] * 9, [1 / k for k in range(1, 101)])]
-    [1.0, 1.12]
+    [1.0, 1.13]
     """
     found = count_groups(information, total)
     if found.informative < 2:
