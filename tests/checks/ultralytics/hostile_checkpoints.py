@@ -377,17 +377,29 @@ def _hidden(code: str) -> Iterator[tuple[str, bytes]]:
         "hidden: activation by encode",
         described("activation", named("_codecs:encode", 4) + hostile + text("utf-8") + b"\x86R"),
     )
-    scalar = called("numpy:dtype", text("O")) + hostile + b"\x86R"
-    yield (
-        "hidden: activation by a scalar",
-        described("activation", named("numpy.core.multiarray:scalar", 4) + scalar),
-    )
+
+    def scalar(kind: str, value: bytes) -> bytes:
+        kind_ = called("numpy:dtype", text(kind))
+        return named("numpy.core.multiarray:scalar", 4) + kind_ + value + b"\x86R"
+
+    wide = bytes_("".join(f"{letter}\0\0\0" for letter in "exec('')"))  # as NumPy holds text
+    for name, value in (("text", scalar("O", hostile)), ("bytes", scalar("O", bytes_("exec('')"))),
+                        ("wide text", scalar("U8", wide))):  # fmt: skip
+        yield f"hidden: activation by a scalar of {name}", described("activation", value)
+    new = named("builtins:str", 4) + hostile + b"\x85\x81"
+    yield "hidden: text that is created", described("activation", new)
+    yield "hidden: a layer whose name is created", described("head", b"](](K\x01K\x01" + new + b"](eee")
     yield (
         "hidden: text by a call",
         described("activation", named("copyreg:_reconstructor", 4) + named("builtins:str", 4) * 2 + hostile + b"\x87R"),
     )
     row = b"](" + b"J\xff\xff\xff\xff" + b"K\x01" + text("check_requirements") + b"](" + text("x") + b"ee"
     yield "hidden: a function as a layer", described("backbone", b"](" + row + b"e")
+    yield "hidden: layers in a tuple", described("backbone", row + b"\x85")
+    yield (
+        "hidden: layers in a tuple that is created",
+        described("head", named("builtins:tuple", 4) + row + b"\x85\x85\x81"),
+    )
     later = model + b"}" + text("yaml") + b"}" + text("head") + b"]\x94ssb0h\x00" + row + b"a"
     yield "hidden: a layer that is added later", zipped(program(later, 4))
     state = ordered + b")R" + text("__setstate__") + named("ultralytics.nn.tasks:DetectionModel", 4) + b"s"

@@ -141,6 +141,7 @@ def sound() -> dict[str, bytes]:
         **{f"values {protocol}": zipped(pickle.dumps(values, protocol)) for protocol in (0, 1, 2, 3, 4, 5)},
         "activation": zipped(pickle.dumps({"yaml": {"activation": "nn.LeakyReLU(0.1, inplace=True)"}})),
         "arguments of a training that was not finished": zipped(program(arguments, 2)),
+        "a head of modules": zipped(program(b"}(" + text("head") + layer + text("backbone") + layer + b"\x85u", 2)),
         "layers": zipped(pickle.dumps({"yaml": {"backbone": [[-1, 1, "nn.Conv2d", [3]]], "head": LAYERS}})),
         "state dict": zipped(pickle.dumps({"state": collections.defaultdict(list, {0: [1.0]})}, 2)),
     }

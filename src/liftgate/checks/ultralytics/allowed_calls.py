@@ -15,6 +15,9 @@ CONTAINERS = {GlobalName("collections", name) for name in ("OrderedDict", "defau
 BASES = {GlobalName("builtins", name) for name in ("object", "dict", "list", "set", "tuple", "int", "float", "str")}
 TEXTS = {GlobalName("_codecs", "encode"), GlobalName("builtins", "bytes"), GlobalName("builtins", "bytearray")}
 """What makes text, or what can be evaluated like it"""
+SCALARS = {GlobalName(f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")}
+DESCRIBING = CONTAINERS | BASES | TEXTS | SCALARS
+"""What a description of a model could be made of while it is loaded, so that nobody has read it before"""
 _CODECS = {"latin1", "latin-1", "utf-8", "utf8", "ascii"}
 _LARGEST_BYTES = 64 << 20
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from liftgate.checks.ultralytics.allowed_calls import BASES, CONTAINERS, TEXTS, Made, is_allowed_call, is_tuple
+from liftgate.checks.ultralytics.allowed_calls import BASES, CONTAINERS, DESCRIBING, Made, is_allowed_call, is_tuple
 from liftgate.checks.ultralytics.allowed_names import ALLOWED, CALLED, CREATED, GlobalName, is_foreign
 from liftgate.checks.ultralytics.model_description import hostile_layers, is_plain_activation
 
@@ -46,7 +46,7 @@ class PickleReader:
     """The last value of the key `imgsz`"""
     facts: dict[str, str] = field(default_factory=dict)
     """Text values of the keys in ABOUT"""
-    layers: dict[int, list[Any]] = field(default_factory=dict)
+    layers: dict[int, Sequence[Any]] = field(default_factory=dict)
     """Values of the keys `backbone` and `head`, each once; a pickle may add to a list later"""
     result: Any = None
     """What the last pickle leaves on the stack"""
@@ -70,6 +70,10 @@ class PickleReader:
         for rows in self.layers.values():
             for layer in hostile_layers(rows):
                 self.note(f"a layer {_short(layer)!r}")
+            for row in rows:
+                parts = [row] if isinstance(row, Made) or not isinstance(row, list | tuple) else row[2:3]
+                if any(isinstance(part, Made) and part.of in DESCRIBING for part in parts):
+                    self.note("a layer made while running")
 
     def note(self, what: str) -> None:
         """Record something hostile."""
@@ -86,9 +90,11 @@ class PickleReader:
             self.image_size = value
         elif key == "activation" and isinstance(value, str | bytes | bytearray) and not is_plain_activation(str(value)):
             self.note(f"activation {_short(str(value))!r}")
-        elif key in ("backbone", "head") and isinstance(value, list):
+        elif (
+            key in ("backbone", "head") and isinstance(value, list | tuple) and not isinstance(value, GlobalName | Made)
+        ):
             self.layers[id(value)] = value
-        elif key in _DESCRIBED and isinstance(value, Made) and value.of in CONTAINERS | TEXTS:
+        elif key in _DESCRIBED and isinstance(value, Made) and value.of in DESCRIBING:
             self.note(f"{key} made while running")
 
 
