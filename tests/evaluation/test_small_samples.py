@@ -16,7 +16,7 @@ from liftgate.evaluation.informative_groups import whole_groups
 from liftgate.evaluation.match_table import match
 from liftgate.evaluation.metric_names import COCO
 from liftgate.evaluation.resampling import units
-from liftgate.evaluation.small_samples import SampleValues
+from liftgate.evaluation.small_samples import SampleValues, recall_point_variance
 
 HALF_A_STEP = 0.5 / 101
 
@@ -50,6 +50,23 @@ def test_thresholds_that_miss_the_same_objects_jump_together_and_recall_has_no_s
     found = values(*one_object_an_image(150))
     assert found.unseen_variance(COCO["mAP50-95"]) == pytest.approx(HALF_A_STEP**2)
     assert found.unseen_variance(COCO["AR_100"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "halves"), [(150, 150, 0), (150, 151, 0), (150, 152, 2), (150, 190, 2), (0, 150, 1)]
+)
+def test_a_difference_jumps_where_either_model_passes_a_recall_point_and_not_where_both_do(
+    control: int, treatment: int, halves: int
+) -> None:
+    """Of 200 objects two lie between one point of recall and the next."""
+    tables = []
+    for found in (control, treatment):
+        data, predictions = one_object_an_image(found, wrong_last=1)
+        tables.append(match(data, predictions))
+    groups = units(data.groups)
+    unseen = recall_point_variance(COCO["mAP50-95"], groups, tables[1], tables[0])
+    assert unseen == pytest.approx(halves * HALF_A_STEP**2)
+    assert unseen == recall_point_variance(COCO["mAP50-95"], groups, tables[0], tables[1])
 
 
 def test_steps_of_thresholds_with_other_recalls_cancel_in_part() -> None:

@@ -27,7 +27,7 @@ from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, Aver
 from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rate_fraction, shared_by_metrics
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
-from liftgate.evaluation.small_samples import SampleValues, halved_sample
+from liftgate.evaluation.small_samples import SampleValues, halved_sample, recall_point_variance
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
 from liftgate.stats.differences import difference_t, reach_of_both
 from liftgate.stats.interval import Interval
@@ -208,9 +208,14 @@ def difference_interval(
         level: of the interval.
         simple_variance: variance if every image were a group of its own; gives the design effect.
     """
+    control, treatment = (arm.table for arm in arms)
+    unseen = 0.0
+    if (average := (COCO | OKS).get(metric)) is not None and control is not None and treatment is not None:
+        unseen = recall_point_variance(average, groups, treatment, control)
     delta = difference_t(
         *values, level, n_images=int((groups.group < groups.n_groups).sum()), units=groups.count,
         groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
+        unseen_variance=unseen,
     )  # fmt: skip
     if metric != "best_confidence_median" or not any(_often_zero(drawn, level) for drawn in values):
         return delta

@@ -52,10 +52,7 @@ class SampleValues:
 
     def unseen_variance(self, metric: AveragedMetric) -> float:
         """Return the variance that no draw shows: of classes at the ends of the scale, and of the recall points."""
-        each = recall_point_variances(self._table, metric, self._groups)
-        known = each[np.isfinite(each)]
-        few = 0 < len(known) * len(metric.thresholds) < _MANY_PARTS
-        return self._of_extreme_classes(metric) + (float(known.sum()) / len(known) ** 2 if few else 0.0)
+        return self._of_extreme_classes(metric) + recall_point_variance(metric, self._groups, self._table)
 
     def bias(self, metric: AveragedMetric) -> float:
         """Return by how much the sample's value is too high (below 0: too low), for being a small sample.
@@ -93,22 +90,50 @@ class SampleValues:
         return float(np.sum((share * (1 - share) / number)[extreme])) / len(number) ** 2 if len(number) else 0.0
 
 
-def recall_point_variances(table: MatchTable, metric: AveragedMetric, groups: Units) -> Floats:
+def recall_point_variance(
+    metric: AveragedMetric, groups: Units, table: MatchTable, control: MatchTable | None = None
+) -> float:
+    """Return the variance that recall points give a mean over classes; 0 where there are so many that it cancels.
+
+    Args:
+        metric: an average; that of AR is 0.
+        groups: resampling units of the images.
+        table: the matched detections of a model.
+        control: those of the model that its difference is taken to; None: the model alone.
+    """
+    each = recall_point_variances(metric, groups, table, control)
+    known = each[np.isfinite(each)]
+    few = 0 < len(known) * len(metric.thresholds) < _MANY_PARTS
+    return float(known.sum()) / len(known) ** 2 if few else 0.0
+
+
+def recall_point_variances(
+    metric: AveragedMetric, groups: Units, table: MatchTable, control: MatchTable | None = None
+) -> Floats:
     """Return (K,) the square of half a step between recall points, as far as an AP of each class jumps by it.
 
     That is at the precision which its last hit has. IoU thresholds whose largest recalls lie between the same two
-    points jump together: near 1 these may be all of them. NaN where there is no object of the class.
+    points jump together: near 1 these may be all of them. So do two models, whose difference then does not jump. NaN
+    where there is no object of the class. Arguments as of `recall_point_variance`.
     """
     inside = (groups.group < groups.n_groups).astype(np.int64)
     number = table.positives(metric.size, inside, 2)[:, 1]
     if metric.kind != "AP":
         return np.where(number > 0, 0.0, np.nan)
+    jumps = _jumps(table, metric, inside, number)
+    if control is not None:
+        jumps = jumps - _jumps(control, metric, inside, number)
+    return np.where(number > 0, np.sum(jumps**2, axis=1), np.nan)
+
+
+def _jumps(table: MatchTable, metric: AveragedMetric, inside: NDArray[np.int64], number: Floats) -> Floats:
+    """Return (K, points) by how much the AP of a class may jump where its largest recall passes a point."""
     jumps = np.zeros((len(number), _POINTS + 1))
     for threshold in metric.thresholds:
         hits, precision = _last_hits(table, metric.size, threshold, inside)
         between = np.minimum(_POINTS, hits / np.maximum(1, number) * _POINTS + 1e-9).astype(np.int64)
         np.add.at(jumps, (np.arange(len(number)), between), precision * _HALF_A_STEP / len(metric.thresholds))
-    return np.where(number > 0, np.sum(jumps**2, axis=1), np.nan)
+    return jumps
 
 
 def _last_hits(table: MatchTable, size: str, threshold: int, inside: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -33,6 +33,7 @@ def difference_t(
     units: int,
     scale: Scale | None = "logit",
     simple_variance: float | None = None,
+    unseen_variance: float = 0.0,
 ) -> Interval:
     """Return the interval of second − first: `bootstrap_se_t`, and on neither side shorter than `square_and_add`.
 
@@ -45,11 +46,12 @@ def difference_t(
         units: number of resampling units.
         scale: on which the interval of one model is symmetric; None: the t interval alone.
         simple_variance: variance if every image were a group of its own; gives the design effect.
+        unseen_variance: added to the variance: what no draw of groups shows.
     """
     difference = second - first
     interval = bootstrap_se_t(
         float(difference[0]), difference[1:], level, n_images=n_images, groups=groups, units=units,
-        simple_variance=simple_variance,
+        simple_variance=simple_variance, unseen_variance=unseen_variance,
     )  # fmt: skip
     if interval.low is None or interval.high is None or scale is None:
         return interval
