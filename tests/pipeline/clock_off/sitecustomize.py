@@ -1,4 +1,7 @@
-"""A clock that is off by $LIFTGATE_TEST_CLOCK_OFF hours; Python imports this from PYTHONPATH as it starts."""
+"""A clock that is off by $LIFTGATE_TEST_CLOCK_OFF hours; Python imports this from PYTHONPATH as it starts.
+
+pytest imports it too, in search of doctests: without the variable it changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,5 +25,6 @@ class _Datetime(datetime, metaclass=_Meta):
         return datetime.now(tz) + timedelta(seconds=_SECONDS)
 
 
-time.time = lambda: _time() + _SECONDS
-module.datetime = _Datetime  # type: ignore[misc]
+if _SECONDS:
+    time.time = lambda: _time() + _SECONDS
+    module.datetime = _Datetime  # type: ignore[misc]
