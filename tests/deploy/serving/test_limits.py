@@ -129,8 +129,9 @@ def test_a_full_queue_is_503_with_retry_after_and_nothing_is_lost(models: Path, 
     content = images[0].read_bytes()
     with running("--registry", models, "--queue", "1") as server:
         holding = opened(server, head(len(content)), content[:10])
+        limit = time.monotonic() + 120
         while (refused := server.predict(content)).status == 200:  # until it has read that one's head
-            pass
+            assert time.monotonic() < limit
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert refused.json["error"]["what"] == "the queue is full"
         holding.sendall(content[10:])
@@ -144,11 +145,12 @@ def test_sigterm_finishes_what_was_begun_and_ends_with_0(models: Path, images: l
     content = images[0].read_bytes()
     with running("--registry", models, "--queue", "1") as server:
         begun = opened(server, head(len(content)), content[:10])
+        limit = time.monotonic() + 120
         while server.predict(content).status != 503:  # until it has read that one's head
-            pass
+            assert time.monotonic() < limit
         server.process.terminate()
         with pytest.raises(ConnectionRefusedError):
-            while True:
+            while time.monotonic() < limit:
                 opened(server).close()
         begun.sendall(content[10:])
         assert read_all(begun).startswith(b"HTTP/1.1 200")
