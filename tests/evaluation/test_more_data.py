@@ -38,6 +38,16 @@ def test_with_one_seed_what_a_training_adds_by_chance_is_not_in_the_interval_eit
     assert found.text.endswith("not in the interval; with one seed, nor is what a training adds by chance.")
 
 
+@pytest.mark.parametrize(("per_group", "expected"), [(1, True), (25, False), (None, False)])
+def test_without_groups_it_is_said_that_new_places_may_bring_more(per_group: int | None, expected: bool) -> None:
+    amounts = [
+        amount(images, value, groups=None if per_group is None else images // per_group)
+        for images, value in ((75, 0.55), (150, 0.65), (300, 0.72))
+    ]
+    text = worth_of("mAP50", TEST, amounts).text
+    assert text.endswith("those of new places may bring more.") == expected
+
+
 def test_new_groups_that_surely_bring_more_than_old_ones_are_counted() -> None:
     found = worth_of("mAP50", TEST, [*NEW, ALL], more=300, old=OLD, kind="of new groups")
     assert found.old is not None and found.old.compared.difference.low > 0

@@ -42,3 +42,22 @@ def test_no_row_of_the_report_says_that_something_unknown_or_small_was_free(
     assert "$0.00" not in {money(row.usd) for row in rows}
     assert all((row.usd is None) == (money(row.usd) == "–") for row in rows)
     assert rate is not None or {row.usd for row in rows} == {None}
+
+
+@pytest.mark.parametrize("rate", [None, 3.0])
+def test_what_an_arm_took_on_all_folds_is_one_row(rate: float | None) -> None:
+    folds = [StepEntry(f"train long.fold-{n}-of-3 seed 0", "train", f"f{n}", {}, TRAINED, 1.0) for n in (1, 2, 3)]
+    seen = [StepEntry(f"predict long.fold-{n}-of-3 seed 0 on a.val", "predict", f"p{n}", {}, {}, 0.5) for n in (1, 2)]
+    shares = [StepEntry(f"train long.{part} seed 0", "train", part, {}, TRAINED, 1.0) for part in
+              ("share-12.5", "share-50", "old-share-12.5")]  # fmt: skip
+    whole = [StepEntry("train long seed 0", "train", "whole", {}, TRAINED, 1.0)]
+    rows = cost_rows([*folds, *seen, *shares, *whole], None, rate)
+    hours = {"train long on its folds seed 0": 6, "train long on its shares seed 0": 4,
+             "train long on its old shares seed 0": 2, "train long seed 0": 2}  # fmt: skip
+    each = {row.label: row for row in rows if not row.total}
+    assert {name: row.seconds / 3600 for name, row in each.items() if name in hours} == hours
+    assert {name: row.usd for name, row in each.items() if name in hours} == {
+        name: None if rate is None else 3 * hour for name, hour in hours.items()
+    }
+    assert each["predict long on its folds seed 0 on a.val"].seconds == 1.0, "each took less than a row needs"
+    assert len(each) == 5 and rows[-1].seconds == sum(row.seconds for row in each.values())

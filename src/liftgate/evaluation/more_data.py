@@ -126,7 +126,17 @@ class Worth:
             f"{self.more:,} more images{of} would bring {_points(self.gain, f' of {self.metric}')} on {self.on} "
             f"({method}; {test.n_images:,} images, {test.n_groups:,} groups){self.cost.text}, if they are like those "
             f"at hand.{'' if self.old is None else self.old.text(self.more)} Measured: {tried}{of_old}. "
-            f"Which images the smaller amounts happen to have is not in the interval{one_seed}."
+            f"Which images the smaller amounts happen to have is not in the interval{one_seed}.{self._no_groups}"
+        )
+
+    @property
+    def _no_groups(self) -> str:
+        """What it means that no group has two images."""
+        if any(one.groups != one.images for one in self.amounts):
+            return ""
+        return (
+            " Each image is a group of its own: where images are near-copies of each other, those of new places may "
+            "bring more."
         )
 
     def to_dict(self) -> dict[str, object]:

@@ -47,7 +47,8 @@ class Part(NamedTuple):
     """folds, shares or old shares"""
 
 
-_PART = re.compile(r"(?P<arm>.+)\.(?P<kind>fold|share|old-share)-[0-9][\w.-]*")
+_ONE_PART = r"\.(?P<kind>fold|share|old-share)-[0-9][\w.-]*"
+_PART = re.compile(r"(?P<arm>.+)" + _ONE_PART)
 
 
 def part_of(arm: str) -> Part | None:
@@ -58,6 +59,16 @@ def part_of(arm: str) -> Part | None:
     """
     found = _PART.fullmatch(arm)
     return Part(found["arm"], f"{found['kind'].replace('-', ' ')}s") if found else None
+
+
+def step_of_parts(name: str) -> str | None:
+    """Return what the steps of an arm on all parts of its data are called together; None: it is on all of them.
+
+    >>> step_of_parts("predict large.fold-1-of-5 seed 0 on bench.all"), step_of_parts("train large.v2 seed 0")
+    ('predict large on its folds seed 0 on bench.all', None)
+    """
+    found = re.search(_ONE_PART, name)
+    return f"{name[: found.start()]} on its {found['kind'].replace('-', ' ')}s{name[found.end() :]}" if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from liftgate.checks.finding import Finding
 from liftgate.ledger.last_run import TrainedStage
 from liftgate.ledger.records import FindingRow, Spent, StepEntry
-from liftgate.ledger.runs import part_of
-from liftgate.ledger.step_costs import step_costs
+from liftgate.ledger.runs import part_of, step_of_parts
+from liftgate.ledger.step_costs import StepCost, step_costs
 from liftgate.reporting.run_content import CostRow, RunContent, TrajectoryPoint
 
 _SHORTEST = 1.0
@@ -65,19 +65,33 @@ def _run_row(trained: TrainedStage) -> RunContent:
 def cost_rows(steps: Iterable[StepEntry], spent: Spent | None, usd_per_hour: float | None) -> tuple[CostRow, ...]:
     """Return what took a second or more, all steps together, and all training so far.
 
+    What an arm took on all folds, or all shares, of its data is one row.
+
     Args:
         steps: of the last run.
         spent: all training, as the newest `flow` entry has it; None: an older ledger.
         usd_per_hour: None: unknown.
     """
     costs = step_costs(steps, usd_per_hour)
-    rows = [CostRow(one.name, one.seconds, one.usd) for one in costs.steps if one.seconds >= _SHORTEST]
+    rows = [CostRow(one.name, one.seconds, one.usd) for one in _together(costs.steps) if one.seconds >= _SHORTEST]
     if rows:
         rows.append(CostRow(_ALL_STEPS, costs.seconds, total=True))
     if spent is not None and spent.seconds >= _SHORTEST:
         note = "" if spent.kwh is None else f"{spent.kwh:.3g} kWh of the GPUs"
         rows.append(CostRow(_ALL_TRAINING, spent.seconds, spent.usd(usd_per_hour), note, total=True))
     return tuple(rows)
+
+
+def _together(steps: Iterable[StepCost]) -> Iterable[StepCost]:
+    """Yield the steps, those on parts of the data added up where the first of them stands."""
+    rows: dict[object, StepCost] = {}
+    for number, one in enumerate(steps):
+        name = step_of_parts(one.name)
+        key = number if name is None else name
+        before = rows.get(key)
+        usd = one.usd if before is None else None if before.usd is None or one.usd is None else before.usd + one.usd
+        rows[key] = StepCost(name or one.name, one.seconds + (before.seconds if before else 0.0), usd)
+    return rows.values()
 
 
 def as_finding(row: FindingRow) -> Finding:
