@@ -1,7 +1,7 @@
 """Do verdicts from few labels hold? Simulated and real models, judged as far as a budget allows, against all labels.
 
-    python -P benchmarks/labels.py simulated [--runs 200] > benchmarks/labels.txt
-    python -P benchmarks/labels.py stopping [--runs 200]
+    python -P benchmarks/labels.py simulated [--runs 200] [--kind near middle far] [--share 0.25]
+    python -P benchmarks/labels.py stopping [--runs 200] [--kind near middle far] [--share 0.25]
     python -P benchmarks/labels.py sampling [--runs 200]
     python -P benchmarks/labels.py noise [--runs 200]
     python -P benchmarks/labels.py real --truth data.yaml --control old.json --treatment new.json [--groups RULE]
@@ -11,9 +11,11 @@ difference is that of thousands of videos. `real`: groups of a labelled set are 
 could have been. A person who answers by the labels judges a drawn part. The table says how often the interval covers
 the truth (`real`: what all labels of the drawn study say), how often a gate at the true difference passes (false PASS,
 2.5% promised), how much wider the interval is than that of labels (and what the plan announced), and how often the
-verdict is that of all labels, over margins from −2 to +4 points. `stopping`: such videos of 6 frames, judged group
-by group, with a look after every group from the fifth on: how often the true difference is ever outside, how often a
-gate at it ever passes, and when a gate well below it passes.
+verdict is that of all labels, over margins from −2 to +4 points: at each and at all of them; where it is not, whether
+it is MARGINAL where labels decide, decided where labels are MARGINAL, or the opposite; in how many a margin lies within
+half a standard error of an end of the labels' interval ("near"), and how often the others have the verdict of labels.
+`stopping`: such videos of 6 frames, judged group by group, with a look after every group from the fifth on: how often
+the true difference is ever outside, how often a gate at it ever passes, and when a gate well below it passes.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from liftgate.evaluation.matched_predictions import match_for_metric, replicates
 from liftgate.evaluation.records import LabelErrors
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.truth import read_truth
-from liftgate.evaluation.verdict import as_gain, decide
+from liftgate.evaluation.verdict import as_gain
 from liftgate.judging.answers import merge_answers
 from liftgate.judging.compare import compare_answers
 from liftgate.judging.draw import DrawnModel, Until, draw_questions
@@ -52,27 +54,16 @@ from liftgate.judging.part import judged_part
 from liftgate.judging.plan import plan_of
 from liftgate.stats.interval import Interval
 
-if "label_studies" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("label_studies", Path(__file__).with_name("label_studies.py"))
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["label_studies"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["label_studies"])
-from label_studies import CONF, Models, judge_by_labels, resampled, simulated
+if "label_rows" not in sys.modules:
+    for _name in ("label_rows", "label_studies"):
+        _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
+        assert _spec is not None and _spec.loader is not None
+        sys.modules[_name] = importlib.util.module_from_spec(_spec)
+        _spec.loader.exec_module(sys.modules[_name])
+from label_rows import HEADER, Study, line
+from label_studies import CONF, KINDS, Models, judge_by_labels, resampled, simulated
 
 METRICS: tuple[JudgedMetric, ...] = ("recall", "precision", "false_positives_per_image")
-MARGINS = (-0.02, -0.01, 0.0, 0.01, 0.02, 0.04)
-
-
-class Study(NamedTuple):
-    """One study, judged and labelled."""
-
-    judged: Interval
-    labelled: Interval
-    width: float
-    """Announced"""
-    agreement: float
-    share: float
-    """Judgements for each box"""
 
 
 def one_study(models: Models, share: float, metrics: tuple[str, ...], seed: int) -> dict[str, Study]:
@@ -93,37 +84,6 @@ def one_study(models: Models, share: float, metrics: tuple[str, ...], seed: int)
     return found
 
 
-HEADER = (
-    f"{'study':<26} {'metric':<26} {'agree':>5} {'looks/box':>9} {'runs':>5} {'cover':>6} {'labels':>6} "
-    f"{'false PASS':>10} {'width':>5} {'said':>5}  same verdict at margins "
-    f"{', '.join(f'{margin:+.2f}' for margin in MARGINS)}"
-)
-
-
-def line(name: str, metric: str, studies: list[Study], truth: float | None) -> str:
-    """One row of the table."""
-    both = [one for one in studies if one.judged.established and one.labelled.established]
-    at = [one.labelled.estimate if truth is None else truth for one in both]
-    cover = [one.judged.low <= value <= one.judged.high for one, value in zip(both, at, strict=True)]
-    labels = [one.labelled.low <= value <= one.labelled.high for one, value in zip(both, at, strict=True)]
-    gains = [as_gain(one.judged, metric) for one in both]
-    sign = -1 if metric.startswith("false") else 1
-    passed = [gain.low > sign * value for gain, value in zip(gains, at, strict=True)]
-    width = [(o.judged.high - o.judged.low) / (o.labelled.high - o.labelled.low) for o in both]
-    same = []
-    for margin in MARGINS:
-        words = [[decide(as_gain(one, metric), margin) for one in (o.judged, o.labelled)] for o in both]
-        same.append(np.mean([first == second for first, second in words]))
-    agreement, share = np.mean([o.agreement for o in studies]), np.mean([o.share for o in studies])
-    rates = (100 * np.mean(values) for values in (cover, labels, passed))
-    return (
-        f"{name:<26} {metric:<26} {agreement:>5.2f} {share:>9.2f} {len(both):>5} "
-        + "{:>6.1f} {:>6.1f} {:>10.1f} ".format(*rates)
-        + f"{np.median(width):>5.2f} {np.mean([o.width for o in both]):>5.2f}  "
-        + " ".join(f"{100 * value:5.1f}" for value in same)
-    )
-
-
 def true_differences(kind: str, metrics: tuple[str, ...] = METRICS) -> dict[str, float]:
     """The differences in many videos of the process."""
     parts: dict[str, list[float]] = {metric: [] for metric in metrics}
@@ -135,30 +95,35 @@ def true_differences(kind: str, metrics: tuple[str, ...] = METRICS) -> dict[str,
     return {metric: float(np.mean(values)) for metric, values in parts.items()}
 
 
-def run_simulated(runs: int) -> Iterator[str]:
+def cells(args: argparse.Namespace) -> Iterator[tuple[str, float, int, str, dict[str, float]]]:
+    """Yield kind, judgements for each box, groups, their sizes and the true differences."""
+    for kind in args.kind:
+        truth = true_differences(kind)
+        for share in args.share:
+            for groups, sizes in ((8, "even"), (20, "even"), (20, "zipf"), (40, "even")):
+                yield kind, share, groups, sizes, truth
+
+
+def run_simulated(args: argparse.Namespace) -> Iterator[str]:
     """Rows of all cells."""
-    for kind, share in (("near", 0.25), ("middle", 0.25), ("far", 0.5)):
-        truth = true_differences(kind)
-        for groups, sizes in ((8, "even"), (20, "even"), (20, "zipf"), (40, "even")):
-            found: dict[str, list[Study]] = {metric: [] for metric in METRICS}
-            for seed in range(runs):
-                models = simulated(np.random.default_rng([groups, seed]), groups, sizes, kind)
-                for metric, study in one_study(models, share, METRICS, seed).items():
-                    found[metric].append(study)
-            for metric in METRICS:
-                yield line(f"{kind}, {groups} {sizes}", metric, found[metric], truth[metric])
+    for kind, share, groups, sizes, truth in cells(args):
+        found: dict[str, list[Study]] = {metric: [] for metric in METRICS}
+        for seed in range(args.runs):
+            models = simulated(np.random.default_rng([groups, seed]), groups, sizes, kind)
+            for metric, study in one_study(models, share, METRICS, seed).items():
+                found[metric].append(study)
+        for metric in METRICS:
+            yield line(f"{kind}, {groups} {sizes}", metric, found[metric], truth[metric])
 
 
-def run_stopping(runs: int) -> Iterator[str]:
+def run_stopping(args: argparse.Namespace) -> Iterator[str]:
     """Rows of judging group by group with a look after every group."""
-    for kind, share in (("near", 0.25), ("middle", 0.25), ("far", 0.5)):
-        truth = true_differences(kind)
-        for groups, sizes in ((8, "even"), (20, "even"), (20, "zipf"), (40, "even")):
-            paths = [
-                _looks(np.random.default_rng([7, groups, seed]), groups, sizes, kind, share) for seed in range(runs)
-            ]
-            for metric in METRICS:
-                yield _stopped(f"{kind}, {groups} {sizes}", metric, paths, truth[metric])
+    for kind, share, groups, sizes, truth in cells(args):
+        paths = [
+            _looks(np.random.default_rng([7, groups, seed]), groups, sizes, kind, share) for seed in range(args.runs)
+        ]
+        for metric in METRICS:
+            yield _stopped(f"{kind}, {groups} {sizes}", metric, paths, truth[metric])
 
 
 class _Path(NamedTuple):
@@ -214,7 +179,7 @@ def _stopped(name: str, metric: str, paths: list[_Path], truth: float) -> str:
     )
 
 
-def run_noise(runs: int) -> Iterator[str]:
+def run_noise(args: argparse.Namespace) -> Iterator[str]:
     """Rows of comparisons by wrong labels, with and without their rate."""
     metrics = ("recall", "precision", "mAP50")
     yield f"{'labels':<34} {'metric':<10} {'runs':>5}  cover, false PASS, width as they are   with --label-errors"
@@ -222,7 +187,7 @@ def run_noise(runs: int) -> Iterator[str]:
         truth = true_differences(kind, metrics)
         for how, rate in (("random", 0.01), ("random", 0.05), ("favour", 0.01), ("favour", 0.05)):
             found: dict[str, list[tuple[Interval, Interval]]] = {metric: [] for metric in metrics}
-            for seed in range(runs):
+            for seed in range(args.runs):
                 rng = np.random.default_rng([9, seed])
                 models = wrong_labels(simulated(rng, 20, "even", kind), how, rate, rng)
                 for metric in metrics:
@@ -230,8 +195,9 @@ def run_noise(runs: int) -> Iterator[str]:
                     wide = compare_with_errors(*models, spec, LabelErrors(rate, "planted")).delta
                     found[metric].append((compare(*models, spec).delta, wide))
             for metric, pairs in found.items():
-                columns = [_covered([pair[k] for pair in pairs], truth[metric]) for k in (0, 1)]
-                yield f"{f'{kind}, {rate:.0%} wrong, {how}':<34} {metric:<10} {runs:>5}  {columns[0]:<38} {columns[1]}"
+                plain, wide = (_covered([pair[k] for pair in pairs], truth[metric]) for k in (0, 1))
+                name = f"{kind}, {rate:.0%} wrong, {how}"
+                yield f"{name:<34} {metric:<10} {args.runs:>5}  {plain:<38} {wide}"
 
 
 def _covered(intervals: list[Interval], truth: float) -> str:
@@ -259,7 +225,7 @@ def wrong_labels(models: Models, how: str, rate: float, rng: np.random.Generator
     return models._replace(truth=replace(models.truth, labels=table))
 
 
-def run_sampling(runs: int) -> Iterator[str]:
+def run_sampling(args: argparse.Namespace) -> Iterator[str]:
     """Rows of images drawn by design against images and groups drawn at random."""
     numbers = f"{'by design':>9} {'images':>8} {'groups':>8}   ratio to images, groups; bias"
     yield f"{'differ in':<10} {'metric':<26} {numbers}"
@@ -267,7 +233,7 @@ def run_sampling(runs: int) -> Iterator[str]:
         errors: dict[str, list[NDArray[np.float64]]] = {}
         for seed in range(4):
             models = _differing(simulated(np.random.default_rng([8, seed]), 300, "even", "middle", 4), share)
-            drawn = [_designs(models, 160, run) for run in range(runs)]
+            drawn = [_designs(models, 160, run) for run in range(args.runs)]
             for metric in ("recall", "precision", "mAP50"):
                 errors.setdefault(metric, []).append(_errors(models, metric, drawn))
         for metric, parts in errors.items():
@@ -342,15 +308,14 @@ def main() -> None:
     parser.add_argument("--split")
     parser.add_argument("--groups")
     parser.add_argument("--name", default="real")
-    parser.add_argument("--share", type=float, nargs="+", default=[0.25, 0.5])
+    parser.add_argument("--kind", nargs="+", default=list(KINDS), choices=KINDS, help="of simulated models")
+    parser.add_argument("--share", type=float, nargs="+", default=[0.25])
     args = parser.parse_args()
-    others = {"stopping": run_stopping, "sampling": run_sampling, "noise": run_noise}
-    if args.what in others:
-        rows = others[args.what](args.runs)
-    else:
+    asked = {"simulated": run_simulated, "stopping": run_stopping, "sampling": run_sampling, "noise": run_noise,
+             "real": run_real}  # fmt: skip
+    if args.what in ("simulated", "real"):
         print(HEADER, flush=True)
-        rows = run_simulated(args.runs) if args.what == "simulated" else run_real(args)
-    for row in rows:
+    for row in asked[args.what](args):
         print(row, flush=True)
 
 
