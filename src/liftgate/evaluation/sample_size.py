@@ -13,6 +13,7 @@ from liftgate.evaluation.records import Comparison
 from liftgate.stats.differences import error_of_width
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import LEAST_LEVEL, percent
+from liftgate.stats.rate_power import groups_that_show, trials_that_show
 from liftgate.stats.rates import wilson
 from liftgate.stats.sample_size import (
     design_effect,
@@ -123,6 +124,8 @@ def size_rate(
 ) -> SizeAnswer:
     """Return the images needed to show that a rate (such as recall) is above `at_least`, if it really is `true`.
 
+    They are planned for the interval of the gate, which costs more than the exact test of independent images.
+
     Args:
         at_least: the claim.
         true: the true rate.
@@ -144,12 +147,17 @@ def size_rate(
     clusters, tail = Clustering(per_group, icc), round((1 - level) / 2, 12)  # not 0.025000000000000022
     trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
     images, groups = clusters.inflate(trials, level)
+    if groups is None:
+        images = trials_that_show(at_least, true, level, power, start=trials, stable=stable)
+    else:
+        groups = groups_that_show(at_least, true, per_group, icc, level, power, start=groups)
+        images = math.ceil(groups * per_group - 1e-9)
     perfect = zero_miss_sample_size(at_least, tail=tail)
     text = (
         f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_amount(images, groups)} "
-        f"(the exact interval of the gate, one-sided {tail:g}, {power:.0%} chance of success; from {stable:,} "
-        f"independent ones on the chance never falls below that).{clusters.words()} Without a single miss, {perfect} "
-        f"independent images are enough."
+        f"(the interval of the gate, one-sided {tail:g}, {power:.0%} chance of success).{clusters.words()} The exact "
+        f"test of independent images needs {trials:,} for that; from {stable:,} on its chance never falls below it. "
+        f"Without a single miss, {perfect} independent images are enough."
     )
     details: dict[str, Detail] = {
         "independent_images": trials, "independent_images_stable": stable, "zero_misses": perfect,
