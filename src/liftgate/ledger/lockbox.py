@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from liftgate._version import __version__
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.fingerprint import file_hashes, name_signature
+from liftgate.data.core.image_identity import SoughtImages
 from liftgate.errors import LedgerError, LiftgateError, Refused
 from liftgate.hashing import short
 from liftgate.ledger.chain import Ledger
@@ -271,7 +272,7 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
     unverified: list[UnverifiedLedger] = []
     found: dict[tuple[Path, str, str], LockedSplit] = {}
     by_name: dict[str, Path] = {}
-    places = list(folders)
+    sought, places = SoughtImages(dataset), list(folders)
     ledgers = [path for folder in places for path in ledgers_in(folder, "runs/*")]
     indexed = {path.resolve() for path in indexed_ledgers()}
     for path in dict.fromkeys((*(path.resolve() for path in ledgers), *sorted(indexed))):
@@ -282,7 +283,7 @@ def search_locks(dataset: Dataset, folders: Iterable[Path]) -> LockSearch:
                 for row in (row for row in data.splits if row.locked):
                     by_name = by_name or {name_signature(image): image.path for image in dataset.images}
                     content = read_locked_images(path.parent, name, row.split, data.fingerprint, row.identities)
-                    same = 0 if content is None else int(content.shared_with(dataset).sum())
+                    same = 0 if content is None else int(content.shared_with(sought).sum())
                     if shared := max(same, _count_shared_images(by_name, row, dataset)):
                         found[path, name, row.split] = LockedSplit(ledger, path.parent.name, name, row.split, shared)
         except LedgerError as error:

@@ -13,6 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,30 @@ class ImageIdentity:
     """Perceptual hash, 64 hexadecimal digits; None: the file cannot be read"""
     boxes: Sequence[Sequence[float]]
     """(n, 4): x1, y1, x2, y2 as shares of width and height (before 0.2.0 with every column sorted)"""
+
+
+class SoughtImages:
+    """Images that are looked for among known ones: what is read of them is read once for all sets that are searched."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self.paths = [image.path for image in dataset.images]
+
+    @cached_property
+    def rows(self) -> list[NDArray[np.float64]]:
+        """For each image its boxes as shares of its sides, shape (n, 4)."""
+        return _rows(self._dataset)
+
+    @cached_property
+    def n_boxes(self) -> NDArray[np.int64]:
+        """Of each image."""
+        return np.array([len(rows) for rows in self.rows], dtype=np.int64)
+
+    @cached_property
+    def n_bytes(self) -> NDArray[np.int64]:
+        """Size of the file of each image, -1 where there is none."""
+        sizes = map(_n_bytes, self.paths)
+        return np.array([-1 if size is None else size for size in sizes], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +111,22 @@ class ImageIdentities:
         known = () if others is None else file_hashes([image.path for image in others.images], progress)
         return cls(images, frozenset(one for one in known if one) - {one.sha256 for one in images if one.sha256})
 
-    def shared_with(self, dataset: Dataset) -> NDArray[np.bool_]:
+    def shared_with(self, images: Dataset | SoughtImages) -> NDArray[np.bool_]:
         """Return the mask (images,) of those of a data set that are among these."""
-        found = self._same_bytes(dataset)
-        by_labels, by_labels_alone = self._same_labels(dataset, ~found)
-        if (
-            sum(len(boxes) for boxes, alone in zip(_boxes(dataset), by_labels_alone, strict=True) if alone)
-            < LEAST_BOXES
-        ):
+        sought = images if isinstance(images, SoughtImages) else SoughtImages(images)
+        found = self._same_bytes(sought)
+        by_labels, by_labels_alone = self._same_labels(sought, ~found)
+        if sum(len(sought.rows[index]) for index in np.flatnonzero(by_labels_alone)) < LEAST_BOXES:
             by_labels_alone[:] = False
         same: NDArray[np.bool_] = found | by_labels | by_labels_alone
-        return np.asarray(same | self._changed(dataset, ~same), dtype=np.bool_)
+        return np.asarray(same | self._changed(sought, ~same), dtype=np.bool_)
 
-    def _changed(self, dataset: Dataset, todo: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _changed(self, sought: SoughtImages, todo: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the mask of the images whose picture or label set was changed."""
-        found = np.zeros(len(dataset.images), dtype=np.bool_)
+        found = np.zeros(len(sought.paths), dtype=np.bool_)
         known = [np.array(one.boxes, dtype=np.float64).reshape(-1, 4) for one in self.images]
-        has_file = np.array([_n_bytes(image.path) is not None for image in dataset.images], dtype=np.bool_)
-        for index, some in tried(known, _rows(dataset), todo & has_file, BOX_TOLERANCE):
-            path = dataset.images[index].path
+        for index, some in tried(known, sought.rows, todo & (sought.n_bytes >= 0), BOX_TOLERANCE):
+            path = sought.paths[index]
             if file_hashes([path])[0] in self.others:
                 continue
             hashes = hash_windows(path, some)
@@ -131,26 +153,28 @@ class ImageIdentities:
             return False
         return apart <= most
 
-    def _same_bytes(self, dataset: Dataset) -> NDArray[np.bool_]:
-        sizes = {one.n_bytes for one in self.images} - {None}
-        at = [index for index, image in enumerate(dataset.images) if _n_bytes(image.path) in sizes]
+    def _same_bytes(self, sought: SoughtImages) -> NDArray[np.bool_]:
+        sizes = [one.n_bytes for one in self.images if one.n_bytes is not None]
+        at = np.flatnonzero(np.isin(sought.n_bytes, sizes)).tolist()
         known = {one.sha256 for one in self.images} - {None}
-        found = np.zeros(len(dataset.images), dtype=np.bool_)
-        hashes = file_hashes([dataset.images[index].path for index in at])
+        found = np.zeros(len(sought.paths), dtype=np.bool_)
+        hashes = file_hashes([sought.paths[index] for index in at])
         found[[index for index, hash_ in zip(at, hashes, strict=True) if hash_ in known]] = True
         return found
 
-    def _same_labels(self, dataset: Dataset, todo: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _same_labels(
+        self, sought: SoughtImages, todo: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return masks of the images that match in labels and pixels, and of those that match in labels alone."""
-        both = np.zeros(len(dataset.images), dtype=np.bool_)
+        both = np.zeros(len(sought.paths), dtype=np.bool_)
         alone = both.copy()
-        candidates = dict(self._candidates(dataset, todo))
+        candidates = dict(self._candidates(sought, todo))
         if not candidates:
             return both, alone
         from liftgate.data.core.perceptual_hash import hamming_distances, hash_files  # with Pillow
 
         places = list(candidates)
-        files = [dataset.images[index].path for index in places]
+        files = [sought.paths[index] for index in places]
         pictures, readable = hash_files(files)
         for index, picture, is_readable, sha256 in zip(
             places, pictures, readable.tolist(), file_hashes(files), strict=True
@@ -165,21 +189,19 @@ class ImageIdentities:
                 alone[index] = True
         return both, alone
 
-    def _candidates(self, dataset: Dataset, todo: NDArray[np.bool_]) -> Iterator[tuple[int, Sequence[int]]]:
+    def _candidates(self, sought: SoughtImages, todo: NDArray[np.bool_]) -> Iterator[tuple[int, Sequence[int]]]:
         """Yield (image, indices of the identities with the same boxes)."""
         by_count: Mapping[int, list[int]] = defaultdict(list)
         for index, one in enumerate(self.images):
-            by_count[len(one.boxes)].append(index)
-        tables = {
-            count: np.sort([self.images[index].boxes for index in some], axis=1)
-            for count, some in by_count.items()
-            if count
-        }
-        for index, boxes in enumerate(_boxes(dataset)):
-            if todo[index] and len(boxes) in tables:
-                near = np.abs(tables[len(boxes)] - boxes).max(axis=(1, 2)) <= BOX_TOLERANCE
+            if one.boxes:
+                by_count[len(one.boxes)].append(index)
+        for count, some in by_count.items():
+            table = np.sort([self.images[index].boxes for index in some], axis=1)
+            for index in np.flatnonzero(todo & (sought.n_boxes == count)).tolist():
+                # Every column sorted, so that the order of boxes does not matter.
+                near = np.abs(table - np.sort(sought.rows[index], axis=0)).max(axis=(1, 2)) <= BOX_TOLERANCE
                 if near.any():
-                    yield index, [by_count[len(boxes)][one] for one in np.flatnonzero(near).tolist()]
+                    yield index, [some[one] for one in np.flatnonzero(near).tolist()]
 
     def to_json(self) -> str:
         """Return the text of a file that `from_json` reads."""
@@ -208,11 +230,6 @@ def images_in_both(first: Dataset, second: Dataset) -> tuple[str, ...]:
     names = {image.id for image in second.images} if first.root == second.root else set()
     same = ImageIdentities.of(second).shared_with(first)
     return tuple(image.id for image, found in zip(first.images, same, strict=True) if found or image.id in names)
-
-
-def _boxes(dataset: Dataset) -> list[NDArray[np.float64]]:
-    """Return for each image its boxes as `_rows`, every column sorted, so that order does not matter."""
-    return [np.sort(part, axis=0) for part in _rows(dataset)]
 
 
 def _rows(dataset: Dataset) -> list[NDArray[np.float64]]:
