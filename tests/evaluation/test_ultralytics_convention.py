@@ -139,5 +139,5 @@ def test_the_rows_left_out_of_a_curve_do_not_bend_it(seed: int, rows: int, decim
     quick = ultralytics_convention.class_curves(table, 0, objects)[0]
     for t in range(10 if rows else 0):
         true = np.cumsum((hit >> t) & 1)
-        whole = ultralytics_convention.trapezoid_area(true / objects, true / np.arange(1, rows + 1))
-        assert quick[t] == whole
+        recall, precision = true / objects, true / np.arange(1, rows + 1)
+        assert quick[t] == ultralytics_convention.trapezoid_areas(recall[None], precision[None])[0]

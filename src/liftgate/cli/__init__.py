@@ -7,6 +7,7 @@ Data go to stdout, messages to stderr. Exit codes and JSON: docs/output.md.
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import importlib
 import os
@@ -146,6 +147,7 @@ def _limit_threads_and_gc() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # A command keeps many small records: searching them all for cycles takes time and finds none.
     gc.set_threshold(100_000, 50, 100)
+    atexit.register(gc.freeze)  # nor at the end, when the process gives everything back anyway
 
 
 def _shortened(path: str) -> str:

@@ -47,16 +47,22 @@ def groups_of_average(table: MatchTable, metric: AveragedMetric, groups: Units) 
     if not found.informative:
         return found
     hits, objects = found_by_group(table, metric, groups, metric.thresholds[0])
-    effective = min(found.effective, _groups_that_move(table, metric, groups))
+    effective = min(found.effective, _groups_that_move(table, metric, groups, hits, objects))
     return with_trend(found._replace(effective=max(1.0, effective)), found.effective, hits, objects)
 
 
-def _groups_that_move(table: MatchTable, metric: AveragedMetric, groups: Units) -> float:
-    """Return the effective number of groups that hold a hit, or an error, whichever are fewer."""
-    first = _of_threshold(table, metric, groups, metric.thresholds[0])
+def _groups_that_move(
+    table: MatchTable, metric: AveragedMetric, groups: Units, hits: NDArray[np.int64], objects: NDArray[np.int64]
+) -> float:
+    """Return the effective number of groups that hold a hit, or an error, whichever are fewer.
+
+    `hits` and `objects` are (G,) those of `found_by_group` at the first threshold.
+    """
+    first = _of_threshold(table, metric, groups, metric.thresholds[0], hits, objects)
     if first.fewest >= MANY_GROUPS:
         return first.fewest
-    each = [first, *(_of_threshold(table, metric, groups, t) for t in metric.thresholds[1:])]
+    rest = metric.thresholds[1:]
+    each = [first, *(_of_threshold(table, metric, groups, t, *found_by_group(table, metric, groups, t)) for t in rest)]
     weight = sum(one.weight for one in each)
     mean = sum(one.weight * one.fewest for one in each) / weight if weight else 0.0
     return math.sqrt(mean * max(1.0, first.fewest))
@@ -79,8 +85,10 @@ class _OfThreshold(NamedTuple):
     """p (1 − p)"""
 
 
-def _of_threshold(table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int) -> _OfThreshold:
-    hits, objects = found_by_group(table, metric, groups, threshold)
+def _of_threshold(
+    table: MatchTable, metric: AveragedMetric, groups: Units, threshold: int, hits: NDArray[np.int64],
+    objects: NDArray[np.int64],
+) -> _OfThreshold:  # fmt: skip
     wrong = objects - hits + _count(groups.group[table.image[_is_confident_error(table, metric, threshold)]], len(hits))
     share = hits.sum() / max(1, objects.sum())
     return _OfThreshold(min(_effective_holders(hits), _effective_holders(wrong)), float(share * (1 - share)))

@@ -101,10 +101,11 @@ def recall_point_variance(
         table: the matched detections of a model.
         control: those of the model that its difference is taken to; None: the model alone.
     """
-    each = recall_point_variances(metric, groups, table, control)
-    known = each[np.isfinite(each)]
-    few = 0 < len(known) * len(metric.thresholds) < _MANY_PARTS
-    return float(known.sum()) / len(known) ** 2 if few else 0.0
+    inside = (groups.group < groups.n_groups).astype(np.int64)
+    n_classes = int((table.positives(metric.size, inside, 2)[:, 1] > 0).sum())
+    if not 0 < n_classes * len(metric.thresholds) < _MANY_PARTS:
+        return 0.0
+    return float(np.nansum(recall_point_variances(metric, groups, table, control))) / n_classes**2
 
 
 def recall_point_variances(
@@ -140,11 +141,10 @@ def _last_hits(table: MatchTable, size: str, threshold: int, inside: NDArray[np.
     """Return (K,) hits of each class, and (K,) its precision where its recall is largest; 0 without a hit."""
     a, bit = SIZES.index(size), np.uint16(1 << threshold)
     live = ((table.skip[a] & bit) == 0) & (table.rank < table.limit) & (inside[table.image] > 0)
-    hit = live & ((table.hit[a] & bit) != 0)
-    seen, true = np.append(0, np.cumsum(live)), np.append(0, np.cumsum(hit))
-    begin, end = table.start[:-1], table.start[1:]
-    at = np.flatnonzero(hit)
-    last = np.append(at, -1)[np.searchsorted(at, end) - 1] + 1  # rows up to the last hit before the class ends
-    last = np.maximum(last, begin)
-    hits = true[last] - true[begin]
-    return hits.astype(np.float64), np.asarray(hits / np.maximum(1, seen[last] - seen[begin]))
+    hit, dead = np.flatnonzero(live & ((table.hit[a] & bit) != 0)), np.flatnonzero(~live)
+    begin = table.start[:-1]
+    first, after = np.searchsorted(hit, [begin, table.start[1:]])
+    hits = after - first
+    last = np.where(hits > 0, np.append(hit, -1)[after - 1] + 1, begin)  # rows up to the last hit of the class
+    seen = last - begin - np.subtract(*np.searchsorted(dead, [last, begin]))
+    return hits.astype(np.float64), np.asarray(hits / np.maximum(1, seen))

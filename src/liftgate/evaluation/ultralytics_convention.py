@@ -57,18 +57,21 @@ def class_curves(
     bends = np.flatnonzero(found | np.append(found[1:], True))
     true = np.cumsum((hit[bends, None] >> np.arange(10)) & 1, axis=0)
     recall, precision = true / objects, true / (bends + 1)[:, None]
-    ap = np.array([trapezoid_area(recall[:, t], precision[:, t]) for t in range(10)])
+    ap = trapezoid_areas(recall.T, precision.T)
     at_half = np.cumsum(hit & 1)
     over_precision = np.interp(-_CONFIDENCES, -score, at_half / np.arange(1, len(score) + 1), left=1)
     over_recall = np.interp(-_CONFIDENCES, -score, at_half / objects, left=0)
     return ap, over_precision, over_recall
 
 
-def trapezoid_area(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
-    """Return the area under a precision-recall curve by Ultralytics' 101 points."""
-    x = np.concatenate([[0.0], recall, [recall[-1], 1.0]])
-    envelope = np.maximum.accumulate(np.concatenate([[1.0], precision, [0.0, 0.0]])[::-1])[::-1]
-    return float(np.trapezoid(np.interp(RECALL_POINTS, x, envelope), RECALL_POINTS))
+def trapezoid_areas(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (T,) areas under precision-recall curves, (T, n) each, by Ultralytics' 101 points."""
+    first, last = np.zeros((len(recall), 1)), np.ones((len(recall), 1))
+    x = np.concatenate([first, recall, recall[:, -1:], last], axis=1)
+    envelope = np.concatenate([last, precision, first, first], axis=1)
+    envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
+    points = [np.interp(RECALL_POINTS, *curve) for curve in zip(x, envelope, strict=True)]
+    return np.asarray(np.trapezoid(points, RECALL_POINTS))
 
 
 def _smooth(curve: NDArray[np.float64]) -> NDArray[np.float64]:

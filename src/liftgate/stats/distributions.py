@@ -10,7 +10,7 @@ import functools
 import math
 from statistics import NormalDist
 
-_NEAR_NORMAL = 10_000
+_NEAR_NORMAL = 1000
 """Degrees of freedom from which the first terms of the series of t around the normal are exact enough"""
 
 
@@ -32,7 +32,12 @@ def t_quantile(level: float, degrees: float) -> float:
         return -t_quantile(-level, degrees)
     if degrees > _NEAR_NORMAL:  # Abramowitz & Stegun 26.7.5
         z = normal_quantile(level)
-        terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96)
+        terms = (
+            (z**3 + z) / 4,
+            (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+            (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+            (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+        )
         return z + sum(term / degrees**power for power, term in enumerate(terms, 1))
     outside = beta_quantile(1 - level, degrees / 2, 0.5)  # degrees / (degrees + t²)
     return math.sqrt(degrees * (1 - outside) / outside)
