@@ -63,6 +63,7 @@ if "label_rows" not in sys.modules:
 from label_rows import HEADER, Study, line
 from label_studies import CONF, KINDS, Models, judge_by_labels, resampled, simulated
 
+CELLS = {"8": (8, "even"), "20": (20, "even"), "20-zipf": (20, "zipf"), "40": (40, "even")}
 METRICS: tuple[JudgedMetric, ...] = ("recall", "precision", "false_positives_per_image")
 
 
@@ -100,8 +101,8 @@ def cells(args: argparse.Namespace) -> Iterator[tuple[str, float, int, str, dict
     for kind in args.kind:
         truth = true_differences(kind)
         for share in args.share:
-            for groups, sizes in ((8, "even"), (20, "even"), (20, "zipf"), (40, "even")):
-                yield kind, share, groups, sizes, truth
+            for cell in args.cell:
+                yield kind, share, *CELLS[cell], truth
 
 
 def run_simulated(args: argparse.Namespace) -> Iterator[str]:
@@ -309,6 +310,7 @@ def main() -> None:
     parser.add_argument("--groups")
     parser.add_argument("--name", default="real")
     parser.add_argument("--kind", nargs="+", default=list(KINDS), choices=KINDS, help="of simulated models")
+    parser.add_argument("--cell", nargs="+", default=list(CELLS), choices=CELLS, help="groups of simulated studies")
     parser.add_argument("--share", type=float, nargs="+", default=[0.25])
     args = parser.parse_args()
     asked = {"simulated": run_simulated, "stopping": run_stopping, "sampling": run_sampling, "noise": run_noise,

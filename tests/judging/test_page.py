@@ -117,7 +117,7 @@ def test_likely_mistakes_are_accepted_and_rejected_by_keyboard(browser: Any, tmp
     page.keyboard.type("Ann")
     page.keyboard.press("Enter")
     assert "missing" in page.locator("body").inner_text()
-    assert page.title() == "Liftgate: likely mistakes in labels"
+    assert page.title() == "Liftgate: suspected mistakes in labels"
     page.keyboard.press("n")  # a slip, and back
     page.keyboard.press("Backspace")
     for key in "yynynuyyn":

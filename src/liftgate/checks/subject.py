@@ -86,7 +86,7 @@ class Subject:
         return self._geometries[name]
 
     def mistakes(self, name: str) -> list[LabelMistake]:
-        """Return likely mistakes in the labels of a data set; empty where there are no predictions on it."""
+        """Return suspected mistakes in the labels of a data set; empty where there are no predictions on it."""
         from liftgate.checks.probes.label_mistakes import find_mistakes
 
         if name not in self.predictions:

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, where labels do not name it")
     parser.add_argument(
         "--predictions", type=Path, metavar="FILE",
-        help="of a model that was trained on other images: adds likely mistakes in the labels (mistakes.…); of a "
+        help="of a model that was trained on other images: adds suspected mistakes in the labels (mistakes.…); of a "
         "study, --review takes those of its step `mistakes`",
     )  # fmt: skip
     parser.add_argument(

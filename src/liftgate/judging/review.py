@@ -1,4 +1,4 @@
-"""Review likely mistakes in labels: a page to accept or reject them, and how many of all flagged ones are mistakes."""
+"""Review suspected mistakes in labels: a page to accept or reject them, and how many of all flagged are mistakes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ASK = {
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """One likely mistake to look at."""
+    """One suspected mistake to look at."""
 
     id: str
     kind: str

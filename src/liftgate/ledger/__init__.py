@@ -6,7 +6,7 @@ head_file.py  sequence number and hash of the last entry
 records.py    one typed record for each kind of entry
 results.py    one typed record for the result of each kind of step
 model_records.py   entries of a registry of models
-mistake_records.py likely mistakes in labels, found by models that have not seen them
+mistake_records.py suspected mistakes in labels, found by models that have not seen them
 worth_records.py what more training data would bring
 lookup.py     search entries by a hash in a report
 gates.py      versions of gates: a changed gate is a new one, and both are recorded

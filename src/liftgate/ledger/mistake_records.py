@@ -1,4 +1,4 @@
-"""Likely mistakes in labels that a study found with models that have not seen them."""
+"""Suspected mistakes in labels that a study found with models that have not seen them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liftgate.ledger.records import LedgerRecord
 
 @dataclass(frozen=True, slots=True)
 class MistakeRow(LedgerRecord):
-    """One likely mistake."""
+    """One suspected mistake."""
 
     kind: str
     """missing, spurious, class or box"""
@@ -25,12 +25,12 @@ class MistakeRow(LedgerRecord):
     box: tuple[float, ...]
     """Of the label, else of the model: left, top, right, bottom in pixels"""
     suspicion: float
-    """About the share of mistakes where the evidence is like this"""
+    """At most about the share of mistakes where the evidence is like this"""
 
 
 @dataclass(frozen=True, slots=True)
 class MistakesEntry(LedgerRecord):
-    """How many labels of a dataset are likely mistakes, as `mistakes` of a flow found them."""
+    """How many labels of a dataset are suspected to be mistakes, as `mistakes` of a flow found them."""
 
     KIND: ClassVar[str] = "mistakes"
 
@@ -60,9 +60,9 @@ class MistakesEntry(LedgerRecord):
     def text(self) -> str:
         """The result in a sentence."""
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.flagged.items()))
-        count = f"{sum(self.flagged.values()):,} likely label mistakes ({kinds})"
+        count = f"{sum(self.flagged.values()):,} suspected label mistakes ({kinds})"
         if "class" not in self.flagged:
-            count = f"likely mistakes are not known, labels are too few ({kinds} to look at),"
+            count = f"suspected mistakes are not known, labels are too few ({kinds} to look at),"
         locked = f"; {self.n_locked:,} locked images took no part" if self.n_locked else ""
         return (
             f"{self.dataset}: {count} among {self.n_labels:,} labels of {self.n_images:,} images in {self.n_groups:,} "

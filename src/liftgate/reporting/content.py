@@ -343,7 +343,7 @@ class ReportContent:
     runs: tuple[RunContent, ...] = ()
     """The trainings, in the order of the flow"""
     mistakes: tuple[MistakesResult, ...] = ()
-    """Likely mistakes in labels, of each dataset that was searched"""
+    """Suspected mistakes in labels, of each dataset that was searched"""
     worth: tuple[WorthEntry, ...] = ()
     """What more data would bring"""
     costs: tuple[CostRow, ...] = ()

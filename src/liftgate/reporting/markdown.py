@@ -121,7 +121,7 @@ def _runs(runs: Sequence[RunContent]) -> list[str]:
 
 
 def _mistakes(found: MistakesResult) -> list[str]:
-    parts = [f"## Likely mistakes in the labels of {_plain(found.dataset)}", f"{_plain(found.text)}."]
+    parts = [f"## Suspected mistakes in the labels of {_plain(found.dataset)}", f"{_plain(found.text)}."]
     parts += ["\n".join(f"- ! {_plain(note)}" for note in found.notes)] if found.notes else []
     if found.rows:
         rows = [(one.kind, one.image, one.label or number_format.MISSING, one.model or number_format.MISSING,

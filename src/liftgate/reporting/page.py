@@ -39,7 +39,7 @@ VERDICT_SIGNS = {"PASS": "✓", "MARGINAL": "≈", "FAIL": "✕"}
 N_LINE_STYLES = 6
 """Line styles in style.css; the seventh line has the first style again."""
 SHOWN_MISTAKES = 20
-"""Likely mistakes in labels that a page lists"""
+"""Suspected mistakes in labels that a page lists"""
 MISTAKES_NEXT = (
     "`liftgate check STUDY --review DIR` writes a page with a picture of each, to accept or reject them by keyboard; "
     "a model may be wrong where a label is right."

@@ -66,7 +66,7 @@ def class_rows(gate: GateContent) -> Rows:
 
 
 def mistake_rows(found: MistakesResult) -> Rows:
-    """Return a row per likely mistake in labels, the most suspicious first."""
+    """Return a row per suspected mistake in labels, the most suspicious first."""
     head = ("kind", "image", "group", "label", "model", "left", "top", "right", "bottom", "suspicion")
     return [
         head,

@@ -121,7 +121,7 @@ def review_mistakes(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Review:
-    """Write a page on which a person accepts or rejects likely mistakes in labels.
+    """Write a page on which a person accepts or rejects suspected mistakes in labels.
 
     Args:
         source: data.yaml, COCO JSON, Pascal VOC folder, or a data set in memory; or a study whose flow searched for

@@ -48,7 +48,7 @@ class RunResult:
     report: Path
     exit_code: int
     mistakes: tuple[MistakesResult, ...] = ()
-    """Likely mistakes in labels, of each dataset that was searched"""
+    """Suspected mistakes in labels, of each dataset that was searched"""
     worth: tuple[WorthEntry, ...] = ()
     """What more data would bring"""
 

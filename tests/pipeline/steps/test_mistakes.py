@@ -125,7 +125,7 @@ def test_no_mistakes_are_not_clean_labels_where_the_models_see_little(
         assert main([verb, str(path)]) == 0
         assert f"note: {next(one for one in found.notes if note in one)}" in capsys.readouterr().out
     known = found.n_labels > 0
-    assert ("class" in found.flagged) == known and ("likely mistakes are not known" in found.text) != known
+    assert ("class" in found.flagged) == known and ("suspected mistakes are not known" in found.text) != known
 
 
 def test_status_report_tables_and_json_have_the_figures_of_the_ledger(
@@ -133,8 +133,8 @@ def test_status_report_tables_and_json_have_the_figures_of_the_ledger(
 ) -> None:
     found, runs = result_of(ran), ran.parent / "runs"
     page, paper = (runs / "labels" / "report.html").read_text(), (runs / "labels" / "report")
-    assert "Likely mistakes in labels" in page and f"{sum(found.flagged.values())} likely label mistakes" in page
-    assert "Likely mistakes in the labels of scenes" in (paper / "report.md").read_text()
+    assert "Suspected mistakes in labels" in page and f"{sum(found.flagged.values())} suspected label mistakes" in page
+    assert "Suspected mistakes in the labels of scenes" in (paper / "report.md").read_text()
     assert found.text in (runs / "REPORT.md").read_text()
     for text in ((runs / "REPORT.md").read_text(), (runs / "labels" / "REPORT.md").read_text()):
         assert "quick on 2 folds of its data, seed 0: 2 finished" in text and "| quick.fold" not in text

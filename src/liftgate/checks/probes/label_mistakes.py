@@ -1,10 +1,12 @@
-"""Likely mistakes in labels, by a model's predictions: objects without a label, empty labels, classes, boxes.
+"""Suspected mistakes in labels, by a model's predictions: objects without a label, empty labels, classes, boxes.
 
 The labels themselves say what a mistake looks like: mistakes are planted beside them, and a regression finds how much
 more often their evidence (`mistake_evidence`) occurs among planted mistakes than among the labels as they are. Most of
 these are right, but not all, so the most frequent rate of mistakes that the labels allow is estimated from where the
-odds are largest. A suspicion is that rate times the odds: about the share of mistakes among labels with such evidence.
-A model finds the mistakes of labels that it was not trained on: predictions on its own training images agree with them.
+odds are largest. A suspicion is that rate times the odds: at most about the share of mistakes among labels with such
+evidence. Labels without a mistake are not told from labels whose most suspicious few are mistakes: there the errors of
+the model lead the ranking. A model finds the mistakes of labels that it was not trained on: predictions on its own
+training images agree with them.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class LabelMistake:
-    """A likely mistake."""
+    """A suspected mistake."""
 
     kind: MistakeKind
     image: int
@@ -55,7 +57,7 @@ class LabelMistake:
     detection: int
     """Row of the predictions that speaks against the label; −1: none does"""
     suspicion: float
-    """About the share of mistakes where the evidence is like this"""
+    """At most about the share of mistakes where the evidence is like this"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +69,7 @@ class _Suspect:
 
 
 def find_mistakes(dataset: Dataset, predictions: Predictions) -> list[LabelMistake]:
-    """Return likely mistakes of the images that were predicted on, the most suspicious first.
+    """Return suspected mistakes of the images that were predicted on, the most suspicious first.
 
     Args:
         dataset: the labels; crowds, ignored objects and images whose labels could not be read are passed over.

@@ -83,7 +83,7 @@ class Status:
     verdicts: Mapping[str, str] = field(default_factory=dict)
     """Gate → its last verdict"""
     mistakes: tuple[MistakesEntry, ...] = ()
-    """Likely mistakes in labels: the searches of the newest run"""
+    """Suspected mistakes in labels: the searches of the newest run"""
     worth: tuple[WorthEntry, ...] = ()
     """What more data would bring: the answers of the newest run"""
     tasks: Overview | None = None

@@ -1,4 +1,4 @@
-"""Mistakes step: likely mistakes in labels, by models each of which has not seen the images that it judges.
+"""Mistakes step: suspected mistakes in labels, by models each of which has not seen the images that it judges.
 
 The groups of a dataset are dealt to folds. For each fold a model is trained on the others by the recipe of an arm, and
 predicts its images; the finder of `check --predictions` then looks at all of them together. No label is changed.
@@ -46,7 +46,7 @@ _MOST_ROWS = 500
 
 
 class MistakesStep(Step[MistakesResult]):
-    """Finds likely mistakes in the labels of one dataset."""
+    """Finds suspected mistakes in the labels of one dataset."""
 
     KIND = "mistakes"
     RESULT = MistakesResult
@@ -121,7 +121,7 @@ class MistakesStep(Step[MistakesResult]):
         elif n_found < n_objects / 2:
             notes.append(
                 f"the models find {n_found:,} of {n_objects:,} labels: what they overlook they do not judge, so few "
-                "likely mistakes do not mean clean labels (more epochs, or other weights, find more)"
+                "suspected mistakes do not mean clean labels (more epochs, or other weights, find more)"
             )
         if not weights.endswith((".yaml", ".yml")):
             notes.append(
@@ -136,7 +136,7 @@ class MistakesStep(Step[MistakesResult]):
 
 
 def mistakes_of(dataset: Dataset, taking_part: NDArray[np.bool_], predictions: Predictions) -> list[LabelMistake]:
-    """Return likely mistakes among the labels of some images, the most suspicious first.
+    """Return suspected mistakes among the labels of some images, the most suspicious first.
 
     Args:
         dataset: all images; those that take no part, and their labels, are not looked at.
