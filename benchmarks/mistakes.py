@@ -1,13 +1,15 @@
 """Are mistakes in labels found? Planted into real labels, looked for with out-of-fold predictions, beside neighbours.
 
     python -P benchmarks/mistakes.py NAME data.yaml predictions.json
+    python -P benchmarks/mistakes.py NAME data.yaml predictions.json --look DIR [--published] [--images DIR]
 
 5% of the labels are taken away, 5% get another class, 5% are moved by 0.35 to 0.6 of their size, and boxes where
 nothing is labelled are added (2%). The predictions have to come from models that were trained on other images, with the
 planted mistakes in their labels: `--write DIR` writes the data set with the mistakes, to train on. A planted mistake
 counts as found whatever it is called. Nothing else counts, although published labels have mistakes of their own, so a
 precision here is a lower bound: docs/judging.md says what a look at the rest showed. cleanlab (objectlab) and hotcoco
-are asked the same where they are installed.
+are asked the same where they are installed. `--look` draws Liftgate's 20 most suspicious places that were not planted
+instead, red the label, blue the model's box, green other labels; with `--published` nothing is planted.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import read_predictions
 from liftgate.data.formats.yolo import tree
 from liftgate.evaluation.alignment import align
+from liftgate.evaluation.truth import read_truth
+from liftgate.judging.crops import window_of
 
 KINDS = ("missing", "class", "box", "spurious")
 
@@ -50,6 +54,7 @@ class Suspect(NamedTuple):
     """Of a missing label"""
     suspicion: float
     flagged: bool
+    detection: int = -1
 
 
 def plant(dataset: Dataset, seed: int) -> Planted:
@@ -95,7 +100,7 @@ def by_liftgate(planted: Planted, predictions: Predictions) -> list[Suspect]:
     return [
         Suspect(
             one.kind, one.image, one.label, predictions.boxes[one.detection] if one.label < 0 else None, one.suspicion,
-            one.suspicion >= FLAGGED,
+            one.suspicion >= FLAGGED, one.detection,
         )
         for one in find_mistakes(planted.dataset, predictions)
     ]  # fmt: skip
@@ -214,6 +219,43 @@ def rows_of(name: str, planted: Planted, suspects: list[Suspect]) -> Iterator[st
         )
 
 
+def look(folder: Path, planted: Planted, predictions: Predictions, number: int = 20) -> Iterator[str]:
+    """Draw the most suspicious places that were not planted, and yield a line about each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = planted.dataset
+    labels, suspects = dataset.labels, by_liftgate(planted, predictions)
+    kinds = {kind: sum(one.flagged and one.kind == kind for one in suspects) for kind in KINDS}
+    yield f"{len(dataset.images)} images, {len(labels)} labels, flagged: {kinds}"
+    others = [one for one, what in hits(planted, suspects) if what < 0]
+    for place, one in enumerate(others[:number], 1):
+        image, said, seen = dataset.images[one.image], "no label", "nothing"
+        boxes = [("lime", labels.boxes[row]) for row in np.flatnonzero(labels.image == one.image) if row != one.label]
+        if one.label >= 0:
+            boxes, said = [*boxes, ("red", labels.boxes[one.label])], dataset.classes[labels.cls[one.label]]
+        if one.detection >= 0:
+            boxes.append(("blue", predictions.boxes[one.detection]))
+            seen = f"{dataset.classes[predictions.cls[one.detection]]} {predictions.scores[one.detection]:.2f}"
+        _draw(image.path, boxes, 1 + (one.label >= 0 and one.detection >= 0), folder / f"{place:02d}.png")
+        yield f"{place:>2} {one.kind:<8} {one.suspicion:.2f} {said}, the model sees {seen}: {image.id}"
+
+
+def _draw(path: Path, boxes: list[tuple[str, NDArray[np.float64]]], about: int, out: Path) -> None:
+    """Draw the surroundings of the last boxes with all of them, 480 pixels wide."""
+    import PIL.Image
+    import PIL.ImageDraw
+
+    shown = np.array([box for _, box in boxes[-about:]])
+    with PIL.Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    window = window_of(picture.size, tuple((*map(float, box),) for box in shown))
+    scale = 480 / (window[2] - window[0])
+    part = picture.crop(tuple(map(int, window))).resize((480, round(scale * (window[3] - window[1]))))
+    pen = PIL.ImageDraw.Draw(part)
+    for colour, box in boxes:
+        pen.rectangle(((box - np.tile(window[:2], 2)) * scale).tolist(), outline=colour, width=2)
+    part.save(out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
@@ -221,8 +263,13 @@ def main() -> None:
     parser.add_argument("predictions", type=Path, nargs="?")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, metavar="DIR", help="only write the data set with the mistakes")
+    parser.add_argument("--look", type=Path, metavar="DIR", help="draw what is suspicious and was not planted")
+    parser.add_argument("--published", action="store_true", help="plant nothing")
+    parser.add_argument("--images", type=Path, help="folder of the images, where labels do not name it")
     args = parser.parse_args()
-    planted = plant(read(args.truth), args.seed)
+    truth = read_truth(args.truth, images=args.images) if args.images else read(args.truth)
+    none = np.full(len(truth.labels), "", dtype=object)
+    planted = Planted(truth, none, truth.labels.take(none != "")) if args.published else plant(truth, args.seed)
     if args.write:
         tree.write(planted.dataset, args.write)
         return
@@ -236,6 +283,10 @@ def main() -> None:
         planted.dataset.take(seen), planted.kinds[labels], replace(missing, image=place[missing.image].astype(np.int64))
     )
     predictions = align(part.dataset, known)
+    if args.look:
+        for row in look(args.look, part, predictions):
+            print(row, flush=True)
+        return
     print(f"{'found by':<24} {'kind':<9} {'planted':>7} {'flagged':>8} {'precision':>9} {'recall':>7} precision at .7")
     asked: dict[str, Callable[[Planted, Predictions], list[Suspect]]] = {
         "liftgate": by_liftgate, "cleanlab objectlab": by_objectlab, "hotcoco label errors": by_hotcoco
