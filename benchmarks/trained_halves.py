@@ -49,7 +49,7 @@ def digits(folder: Path) -> Path:
 
 def train_and_predict(data: Path, weights: str, epochs: int, imgsz: int, out: Path, predictions: Path) -> None:
     """Train one model for some epochs and write its detections on the held-out half."""
-    recipe = {"epochs": epochs, "imgsz": imgsz, "batch": 16, "workers": 0, "plots": False}
+    recipe = {"epochs": epochs, "imgsz": imgsz, "batch": 8, "nbs": 8, "workers": 0, "plots": False}
     job = TrainJob(weights, data, recipe, 0, "detect", out / "results", device="cpu")
     best = launch.train(job, backend="ultralytics", folder=out, on_event=lambda _: None).best
     settings = {"imgsz": imgsz, "conf": 0.01}
