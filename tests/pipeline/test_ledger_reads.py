@@ -29,7 +29,8 @@ def test_each_verb_checks_each_entry_once(
     write_study: Callable[..., Path], tmp_path: Path, hashed: list[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(write_study(flow=["train", "lift"]))
-    for words in (["run", path], ["run", path], ["status", path], ["plan", path], ["report", path]):
+    folder = str(tmp_path / "runs")
+    for words in (["run", path], ["run", path], ["status", path], ["status", folder], ["plan", path], ["report", path]):
         hashed.clear()
         assert main(words) in (0, 10, 11), capsys.readouterr().err
         assert len(hashed) == len(set(hashed)), words

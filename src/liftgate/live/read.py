@@ -200,8 +200,8 @@ def read_study(folder: Path, registries: Sequence[Path] = ()) -> BoardStudy:
 
 
 def _read_study(folder: Path, registries: Sequence[Path]) -> BoardStudy:
-    status = status_of(folder)
     ledger = Ledger(folder / "ledger.sqlite")
+    status = status_of(folder, ledger=ledger)
     study = _study_of(folder)
     asked = ledger.records(StudyEntry)
     question = study.question if study else asked[-1].question if asked else ""
@@ -328,7 +328,7 @@ def _is_registry(folder: Path) -> bool:
 @lru_cache(maxsize=256)
 def _has_versions(state: FileState) -> bool:
     """Return whether a ledger has versions of models, and no study."""
-    return is_registry(Path(state[0]).parent)
+    return is_registry(Ledger(Path(state[0])))
 
 
 def read_registry(folder: Path) -> BoardRegistry:

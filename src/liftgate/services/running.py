@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from liftgate.errors import UsageError
+from liftgate.ledger.chain import Ledger
 from liftgate.ledger.workspace import results_folder
 from liftgate.pipeline.control import stop_request
 from liftgate.pipeline.control.logs import Passage, follow, tail
@@ -24,8 +25,8 @@ def status(paths: str | Path | Sequence[str | Path] = ".") -> tuple[Status, ...]
         UsageError: no such study or folder.
     """
     given = [paths] if isinstance(paths, str | Path) else paths
-    folders = [folder for path in map(Path, given) for folder in _folders(path)]
-    return tuple(status_of(folder) for folder in dict.fromkeys(folders))
+    ledgers = {ledger.path: ledger for path in map(Path, given) for ledger in _ledgers(path)}
+    return tuple(status_of(path.parent, ledger=ledger) for path, ledger in ledgers.items())
 
 
 def logs(study: str | Path, *, lines: int = 20, follow_on: bool = False) -> Iterator[Passage]:
@@ -61,16 +62,21 @@ def stop(study: str | Path, how: Literal["epoch", "now", "never mind"] = "epoch"
     return status_of(folder)
 
 
-def _folders(path: Path) -> Sequence[Path]:
+def _ledgers(path: Path) -> Sequence[Ledger]:
+    """Return the ledgers of a study, or of those at or below a folder."""
     if path.is_file():
-        return [_folder(path)]
+        return [_ledger(_folder(path))]
     inside = study_path(path)
-    return _studies(path) or ([results_folder(inside)] if inside != path else [])
+    return _studies(path) or ([_ledger(results_folder(inside))] if inside != path else [])
 
 
-def _studies(folder: Path) -> list[Path]:
-    """Return the results of studies at or below a folder; a registry of models has a ledger and is none."""
-    return [found for found in workspaces(folder) if not is_registry(found)]
+def _studies(folder: Path) -> list[Ledger]:
+    """Return the ledgers of studies at or below a folder; a registry of models has a ledger and is none."""
+    return [ledger for found in workspaces(folder) if not is_registry(ledger := _ledger(found))]
+
+
+def _ledger(folder: Path) -> Ledger:
+    return Ledger(folder / "ledger.sqlite")
 
 
 def _folder(path: Path) -> Path:
@@ -80,6 +86,6 @@ def _folder(path: Path) -> Path:
         return results_folder(path)
     found = _studies(path)
     if len(found) != 1:
-        got = ", ".join(folder.name for folder in found) or "none"
+        got = ", ".join(ledger.path.parent.name for ledger in found) or "none"
         raise UsageError("the folder of one study is needed", where=path, got=got, hint="name its study.yaml")
-    return found[0]
+    return found[0].path.parent

@@ -94,13 +94,18 @@ class Status:
         return asdict(self)
 
 
-def status_of(folder: Path, *, now: datetime | None = None) -> Status:
+def status_of(folder: Path, *, now: datetime | None = None, ledger: Ledger | None = None) -> Status:
     """Return the status of the study whose results are in `folder`.
+
+    Args:
+        folder: of the results.
+        now: the time.
+        ledger: that of the folder, where it was read before: its entries are not checked again.
 
     Raises:
         LedgerError: its ledger cannot be read.
     """
-    ledger = Ledger(folder / "ledger.sqlite")
+    ledger = ledger or Ledger(folder / "ledger.sqlite")
     live = read_status(folder)
     owner = holder(folder)
     runs = ledger.records(FlowEntry)
@@ -158,9 +163,8 @@ def _is_workspace(folder: Path) -> bool:
     return (folder / "ledger.sqlite").is_file() or (folder / "now.json").is_file()
 
 
-def is_registry(folder: Path) -> bool:
-    """Return whether a folder's ledger has versions of models, and no study; False where it cannot be read."""
-    ledger = Ledger(folder / "ledger.sqlite")
+def is_registry(ledger: Ledger) -> bool:
+    """Return whether a ledger has versions of models, and no study; False where it cannot be read."""
     try:
         return bool(ledger.entries(VersionEntry.KIND)) and not ledger.entries(StudyEntry.KIND)
     except (LiftgateError, OSError):
