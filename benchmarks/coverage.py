@@ -46,8 +46,8 @@ from liftgate.evaluation.intervals import (
     image_level_interval,
     rate_interval,
 )
-from liftgate.evaluation.match_table import match
 from liftgate.evaluation.matched_predictions import MatchedPredictions, replicates
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, LESS_IS_BETTER, OKS, RATES
 from liftgate.evaluation.metrics import averaged_metrics
 from liftgate.evaluation.operating_point import operating_point

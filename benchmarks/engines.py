@@ -1,14 +1,16 @@
 """What an engine's driver costs: time a task, memory and time of many queued tasks, and tiny tasks on the local pool.
 
     python -P benchmarks/engines.py [--tasks 1000] [--queued 10000] [--plan 10000] [--study 1000] [--ledger 100000]
-                                    [--tiny 0] [--scratch FOLDER]
+                                    [--tiny 0] [--match 0]
+        [--scratch FOLDER]
 
 The first two and `--study` use an engine that finishes a task by writing its result, so that what is timed is the
 driver: task.json, attempt, job.json, and reading and hashing the outputs. `--study N` runs a whole study of N trainings
 on it: run folders, preflight.json, the ledger, REPORT.md; its first and its last tenth are timed by themselves, which
 shows what grows. `--plan N` plans a study of N trainings and predictions. `--ledger N` reads a ledger of N entries.
-`--tiny N` runs N tasks that do nothing on the local pool with 2 workers; each starts two Python processes. A count of 0
-leaves a part out.
+`--tiny N` runs N tasks that do nothing on the local pool with 2 workers; each starts two Python processes.
+`--match N` matches N detections in this process, and in two tasks on the local pool with 2 workers. A count of 0 leaves
+a part out.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import yaml
 
 from liftgate import api
@@ -35,11 +38,14 @@ from liftgate.engines.base import Capabilities, JobState, Submission
 from liftgate.engines.dispatch import Dispatcher
 from liftgate.engines.local import LocalEngine
 from liftgate.engines.task import Task, TaskResult
+from liftgate.evaluation.cell_matching import MatchInputs, match_by_row
 from liftgate.hashing import file_hash
 from liftgate.ledger import Ledger
 from liftgate.ledger.entry import Row
 from liftgate.ledger.records import NoteEntry
 from liftgate.pipeline.notice import Notice
+from liftgate.pipeline.steps.matching import SplitMatching
+from liftgate.study.records import EngineSpec
 from liftgate.testing.backends import write_tree
 from liftgate.training.events import EventFile
 from liftgate.training.job import JobFile
@@ -58,8 +64,8 @@ class InstantEngine:
         for one in [] if self.idle else submissions:
             task = Task.read(one.folder)
             outputs = task.output_paths()
-            if isinstance(task.work.job, TrainJob):
-                train_nothing(task.work.job, one.folder)
+            if isinstance(task.job, TrainJob):
+                train_nothing(task.job, one.folder)
             else:
                 for path in outputs:
                     path.write_text("[]")
@@ -281,6 +287,46 @@ def tiny(folder: Path, n: int) -> str:
     )
 
 
+def detections(n: int) -> MatchInputs:
+    """Return n detections as in COCO: 95 on each image, and 7 objects, of 80 classes."""
+    rng = np.random.default_rng(0)
+    m = -(-n // 95) * 7
+    of_objects = np.arange(m) // 7
+    corner, size = rng.uniform(0, 500, (m, 2)), rng.uniform(8, 200, (m, 2))
+    boxes = np.concatenate([corner, corner + size], axis=1)
+    cls = rng.integers(0, 80, m)
+    near = rng.integers(0, m, n)
+    return MatchInputs(
+        image=of_objects[near], cls=cls[near], scores=rng.random(n), boxes=boxes[near] + rng.normal(0, 8, (n, 4)),
+        sides=np.empty((0, 2)), points=np.empty((0, 0, 3)), object_image=of_objects, object_cls=cls,
+        object_boxes=boxes, object_sides=np.empty((0, 2)), object_points=np.empty((0, 0, 3)),
+        area=size.prod(axis=1), crowd=np.zeros(m, dtype=np.bool_), uncounted=np.zeros((4, m), dtype=np.bool_),
+        sigmas=np.empty(0),
+    )  # fmt: skip
+
+
+def matched(folder: Path, n: int) -> str:
+    """Match detections here and in two tasks."""
+    match_by_row(detections(1000))  # loads the kernels
+    inputs = detections(n)
+    begun, cpu = time.monotonic(), time.process_time()
+    whole = match_by_row(inputs)
+    here, cpu = time.monotonic() - begun, time.process_time() - cpu
+    engine, spec = LocalEngine(workers=2), EngineSpec(workers=2, detections_per_task=-(-n // 2))
+    begun, own = time.monotonic(), time.process_time()
+    matcher = SplitMatching(
+        Dispatcher(engine), spec, "match", "match", folder / "match", on_event=ignore, stop=lambda: False
+    )
+    parts = matcher(inputs)
+    split, own = time.monotonic() - begun, time.process_time() - own
+    engine.close()
+    same = all(np.array_equal(one, other) for one, other in zip(whole, parts, strict=True))
+    return (
+        f"match: {n:,} detections here {here:.2f} s ({cpu:.2f} s of CPU), in two tasks {split:.2f} s (the driver "
+        f"{own:.2f} s of CPU), {'equal' if same else 'DIFFERENT'}; {peak_mb():.0f} MB of memory in all"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -290,6 +336,7 @@ def main() -> None:
     parser.add_argument("--study", type=int, default=1000)
     parser.add_argument("--ledger", type=int, default=100_000)
     parser.add_argument("--tiny", type=int, default=0)
+    parser.add_argument("--match", type=int, default=0)
     parser.add_argument("--scratch", type=Path, help="where it works; default: the folder of temporary files")
     options = parser.parse_args()
     parts = (
@@ -299,6 +346,7 @@ def main() -> None:
         (whole_study, options.study),
         (ledger_reads, options.ledger),
         (tiny, options.tiny),
+        (matched, options.match),
     )
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         for part, n in parts:

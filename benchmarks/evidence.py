@@ -190,7 +190,7 @@ def paired(files: dict[str, Path], repeat: int) -> None:
     from liftgate.data.formats.coco import read_predictions
     from liftgate.data.formats.read import read
     from liftgate.evaluation.compare import compare
-    from liftgate.evaluation.match_table import match
+    from liftgate.evaluation.matching import match
     from liftgate.evaluation.metrics import averaged_metrics
     from liftgate.evaluation.resampling import DRAWS, affordable_draws, units
     from liftgate.stats.clustered import bootstrap_weights

@@ -36,8 +36,8 @@ from liftgate.data.detections import read_predictions
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.label_errors import compare_with_errors
-from liftgate.evaluation.match_table import match
 from liftgate.evaluation.matched_predictions import match_for_metric, replicates
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.records import LabelErrors
 from liftgate.evaluation.spec import ComparisonSpec
 from liftgate.evaluation.truth import read_truth

@@ -17,8 +17,9 @@ from engines.test_agent import handlers as handlers
 from engines.test_agent import task as task
 from liftgate.engines.agent import main, run_attempt
 from liftgate.engines.mirror import TaskMirror
+from liftgate.engines.slurm import AgentCall
 from liftgate.engines.store import Store
-from liftgate.engines.task import Task, TaskResult
+from liftgate.engines.task import Task, TaskResult, last_error
 
 pytestmark = pytest.mark.usefixtures("handlers")
 
@@ -50,3 +51,15 @@ def test_a_store_that_is_full_when_the_results_come_ends_an_attempt_with_one_lin
     assert Store(url).read(f"tasks/{task.key}/result.json") is not None
     result = TaskResult.read(task.folder)
     assert result is not None and not result.unseen_outputs()
+
+
+def test_a_job_of_a_cluster_that_cannot_send_its_results_says_so_in_a_line_of_its_log(
+    task: Task, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(LocalFileSystem, "put_file", full)
+    assert AgentCall(task.folder, "mine", (url, task.key))() == "lost"
+    (line,) = capsys.readouterr().err.splitlines()
+    log = tmp_path / "job.err"
+    log.write_text(f"{line}\nsubmitit INFO - Job completed successfully\n")
+    said = last_error([tmp_path / "none", log])
+    assert said is not None and said.startswith("the object store is full") and "make room" in said

@@ -6,15 +6,20 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("submitit")
 
 from liftgate.backends.base import TrainJob
 from liftgate.engines.base import Resources, Submission
+from liftgate.engines.dispatch import Dispatcher
+from liftgate.engines.matching import MatchJob, write_arrays
 from liftgate.engines.slurm import SlurmEngine
 from liftgate.engines.task import Fence, Task, TaskResult
-from liftgate.errors import UsageError
+from liftgate.errors import TrainingError, UsageError
+from liftgate.evaluation.cell_matching import MatchInputs
+from liftgate.hashing import file_hash
 from liftgate.testing.backends import write_tree
 from liftgate.training.events import read_events
 from liftgate.training.job import JobFile
@@ -84,3 +89,39 @@ def test_a_cancelled_job_gives_no_result_that_counts(tmp_path: Path, monkeypatch
     result = TaskResult.read(task.folder)
     assert result is None or result.ending == "paused"
     engine.close()
+
+
+_NONE = np.empty(0, dtype=np.int64)
+_BOXES, _SIDES, _POINTS = np.empty((0, 4)), np.empty((0, 2)), np.empty((0, 0, 3))
+_OBJECTS = (_NONE, _NONE, _BOXES, _SIDES, _POINTS, np.empty(0), np.empty(0, dtype=np.bool_))
+NOTHING = MatchInputs(
+    _NONE, _NONE, np.empty(0), _BOXES, _SIDES, _POINTS, *_OBJECTS, np.empty((4, 0), dtype=np.bool_), np.empty(0)
+)
+FULL = """
+import errno, pathlib
+def full(path, *_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+pathlib.Path.write_text = full
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_at_the_workers_is_what_the_user_is_told_whatever_submitit_logs_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(FULL)  # in the jobs alone: this process has begun
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=":")
+    folder = tmp_path / "task"
+    job = MatchJob(folder / "inputs.npz", folder / "matches.npz")
+    write_arrays(job.data, NOTHING)
+    engine = SlurmEngine(tmp_path / "engine", cluster="local")
+    tasks = Dispatcher(engine)
+    tasks.submit([Task("k", "match", folder, job, {str(job.data): file_hash(job.data)})])
+    with pytest.raises(TrainingError, match="attempts in a row") as raised:
+        tasks.wait("k", on_event=lambda event: None, stop=lambda: False)
+    engine.close()
+    logs = [Path(one) for one in str(raised.value.where).split(", ")]
+    assert any(log.read_text().rstrip().endswith("successful completion") for log in logs), "submitit has the last line"
+    assert "No space left on device" in (raised.value.got or "")
+    assert "full" in (raised.value.got or "")

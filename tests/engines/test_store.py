@@ -215,7 +215,7 @@ class ElsewhereEngine(LocalEngine):
             return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
 
-def _may_mount() -> bool:
+def may_mount() -> bool:
     try:
         done = subprocess.run(
             ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"], capture_output=True, check=False, timeout=10
@@ -225,7 +225,7 @@ def _may_mount() -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.skipif(not _may_mount(), reason="this user may not mount")
+@pytest.mark.skipif(not may_mount(), reason="this user may not mount")
 def test_a_worker_without_the_drivers_folder_trains_through_the_store(url: str, tmp_path: Path) -> None:
     images = write_tree(tmp_path / "images")
     hidden = tmp_path / "runs"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liftgate.evaluation.average_precision import average_precision
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO
 from liftgate.evaluation.metrics import averaged_metrics
 from liftgate.evaluation.resampling import units

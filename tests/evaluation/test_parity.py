@@ -18,7 +18,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.match_table import SIZE_RANGES, match
+from liftgate.evaluation.match_table import SIZE_RANGES
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO, OKS
 from liftgate.evaluation.metrics import averaged_metrics
 from liftgate.evaluation.oks_sigmas import COCO_SIGMAS

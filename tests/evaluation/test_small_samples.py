@@ -13,7 +13,7 @@ from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.informative_groups import whole_groups
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO
 from liftgate.evaluation.resampling import units
 from liftgate.evaluation.small_samples import SampleValues, recall_point_variance

@@ -21,7 +21,7 @@ from liftgate.data.formats.coco import read_predictions
 from liftgate.data.formats.read import read
 from liftgate.evaluation import ultralytics_convention
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.ultralytics_convention import as_ultralytics
 from oracle import coco_sets
 

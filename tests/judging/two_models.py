@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset, Image, Labels
 from liftgate.data.core.predictions import Predictions
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.judging.answers import Answer
 from liftgate.judging.draw import MISSED, Draw, DrawnModel, draw_questions
 from liftgate.judging.pairing import pair_detections

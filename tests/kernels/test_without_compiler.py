@@ -14,7 +14,7 @@ from evaluation.test_pose import pose
 from liftgate.checks.images import near_duplicates
 from liftgate.data.formats.coco.results import read_results
 from liftgate.evaluation.average_precision import average_precision
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.kernels import compiler
 from liftgate.kernels.ordering import descending_keys, stable_order
 from oracle import coco_sets

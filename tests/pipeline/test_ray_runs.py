@@ -120,14 +120,16 @@ def test_predictions_in_parts_on_two_nodes_have_the_bytes_and_the_ledger_of_whol
     write_study: Write, tmp_path: Path, cluster: dict[str, Any]
 ) -> None:
     _, ledger, files = split.run_in(tmp_path / "none", write_study, None)
-    engine = {"use": "ray", "address": cluster["address"], "images_per_task": 5}
+    engine = {"use": "ray", "address": cluster["address"], "images_per_task": 5, "detections_per_task": 8}
     path = write_study(**split.ONE_ARM, engine=engine)
     ran = subprocess.run([sys.executable, "-W", "ignore", "-c", _LISTED, str(path)], capture_output=True, text=True)
     assert ran.returncode in (0, 10, 11), ran.stderr
     for number in (1, 2, 3):
         assert f"submitted {split.PART} {number} of 3" in ran.stdout
+    assert "boxes, part 2 of " in ran.stdout, "the evaluation is split too"
     assert bodies(path) == ledger
-    assert {one.name: one.read_bytes() for one in path.parent.glob("runs/*/predictions/*.json")} == files
+    made = (one for kind in ("predictions", "evaluations") for one in path.parent.glob(f"runs/*/{kind}/*.json"))
+    assert {one.name: one.read_bytes() for one in made} == files
 
 
 @pytest.mark.filterwarnings("ignore")

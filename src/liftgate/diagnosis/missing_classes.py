@@ -12,7 +12,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.diagnosis.symptom import Symptom
 from liftgate.evaluation.alignment import align
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 
 _MIN_COUNT = 10
 """Least objects of a class to report: with none of 10 found, the recall is below 0.26 at 95% confidence"""

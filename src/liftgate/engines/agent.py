@@ -24,6 +24,7 @@ from liftgate.errors import LiftgateError, UsageError, os_error_hint
 from liftgate.hashing import file_hash
 from liftgate.training import launch
 from liftgate.training.events import failed_event, read_events
+from liftgate.training.job import JobFile
 
 _FENCE_SECONDS = 0.5  # seconds between two readings of `attempt`
 _LAG_SECONDS = 60.0  # for which the driver's files may be invisible on this machine
@@ -90,6 +91,9 @@ def _read_task(folder: Path, attempt: str) -> Task:
 
 
 def _work(task: Task, stop: _StopCheck) -> Json:
+    if not isinstance(task.work, JobFile):
+        task.work.run(task.inputs[str(task.work.data)])
+        return {}
     job, backend = task.work.job, task.work.backend
     if isinstance(job, TrainJob):
         launch.train(job, backend=backend, folder=task.folder, on_event=_ignore, stop=stop)
@@ -107,7 +111,7 @@ def _trainer_spoke(task: Task, failure: FailedEvent) -> bool:
     """Return whether an error is the task's own, so that another attempt would end like it."""
     if failure.type != "TrainingError":
         return True
-    name = "events.jsonl" if isinstance(task.work.job, TrainJob) else "predict-events.jsonl"
+    name = "events.jsonl" if isinstance(task.job, TrainJob) else "predict-events.jsonl"
     events = read_events(task.folder / name)
     return bool(events) and isinstance(events[-1], FailedEvent)
 
@@ -155,18 +159,25 @@ class _StopCheck:
         return False
 
 
+def run_logged(
+    folder: Path, attempt: str, parent: int | None = None, mirror: tuple[str, str] | None = None
+) -> TaskResult | None:
+    """Run an attempt as `run_attempt`; where its result cannot be written, say why in a line of its log: None."""
+    try:
+        return run_attempt(folder, attempt, parent, mirror)
+    except OSError as error:  # the driver shows this line
+        why = f"{error}: {os_error_hint(error)}"
+    except LiftgateError as error:  # of a store
+        why = "; ".join(str(error).splitlines())
+    sys.stderr.write(f"error: {why}\n")
+    return None
+
+
 def main(argv: list[str]) -> int:
     """Run the attempt; return 0 however it ended, as result.json says how, or 1 where that cannot be written."""
     mirror = (argv[3], argv[4]) if len(argv) > 4 else None
-    try:
-        run_attempt(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None, mirror)
-    except OSError as error:  # the last line of its log, which the driver shows
-        sys.stderr.write(f"error: {error}: {os_error_hint(error)}\n")
-        return 1
-    except LiftgateError as error:  # of a store
-        sys.stderr.write(f"error: {'; '.join(str(error).splitlines())}\n")
-        return 1
-    return 0
+    result = run_logged(Path(argv[0]), argv[1], int(argv[2]) if len(argv) > 2 else None, mirror)
+    return 1 if result is None else 0
 
 
 if __name__ == "__main__":

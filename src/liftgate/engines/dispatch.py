@@ -380,8 +380,8 @@ def _finished_epochs(task: Task) -> int:
 
 def _stopped_itself(task: Task, written: TaskResult | None) -> bool:
     """Return whether a training paused because one of its decision points stopped it."""
-    if written is None or written.ending != "paused" or not isinstance(task.work.job, TrainJob):
+    if written is None or written.ending != "paused" or not isinstance(task.job, TrainJob):
         return False
     reports = [event for event in read_events(task.folder / "events.jsonl") if isinstance(event, EpochReport)]
-    judged = judge(task.work.job.decide, reports)
+    judged = judge(task.job.decide, reports)
     return bool(judged) and judged[-1].said == "stop"

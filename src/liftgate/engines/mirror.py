@@ -16,6 +16,7 @@ from pathlib import Path
 
 from liftgate.backends import sidecar
 from liftgate.backends.base import PredictJob, TrainJob
+from liftgate.backends.events import Json
 from liftgate.engines.store import Store
 from liftgate.engines.task import Fence, Task, TaskResult, replace_file
 from liftgate.errors import LiftgateError
@@ -38,12 +39,13 @@ class TaskMirror:
     def publish(self, task: Task, attempt: str) -> None:
         """Store a task, what it reads, and the attempt that may work on it."""
         inputs = {path: self._store.put(Path(path)) for path in task.inputs}
-        job = task.work.job
-        assert isinstance(job, TrainJob | PredictJob)
-        tree = job.data.parent
-        archive = self._store.put(_archived(tree, self._folder / ".tree.tar"))
-        (self._folder / ".tree.tar").unlink()
-        self._write("inputs.json", json.dumps({"inputs": inputs, "tree": str(tree), "archive": archive}))
+        needed: Json = {"inputs": inputs}
+        if isinstance(task.job, TrainJob | PredictJob):
+            tree = task.job.data.parent
+            archive = self._store.put(_archived(tree, self._folder / ".tree.tar"))
+            (self._folder / ".tree.tar").unlink()
+            needed = {**needed, "tree": str(tree), "archive": archive}
+        self._write("inputs.json", json.dumps(needed))
         self._write("task.json", (self._folder / "task.json").read_text(encoding="utf-8"))
         self._send_state(task)
         self.grant(attempt)
@@ -78,9 +80,9 @@ class TaskMirror:
             return False
         replace_file(self._folder / "task.json", text)
         wanted: Mapping[str, str] = listed.get("inputs", {})
-        tree = Path(listed["tree"])
-        if not all(self._has(Path(path), sha256) for path, sha256 in wanted.items()):
-            archive = self._folder / ".tree.tar"
+        missing = not all(self._has(Path(path), sha256) for path, sha256 in wanted.items())
+        if missing and "tree" in listed:
+            tree, archive = Path(listed["tree"]), self._folder / ".tree.tar"
             if not self._store.get(listed["archive"], archive):
                 return False
             tree.mkdir(parents=True, exist_ok=True)
@@ -115,8 +117,8 @@ class TaskMirror:
     def deliver(self, task: Task, result: TaskResult) -> None:
         """Store a result: first its files, then which they are, then that it has ended."""
         files = dict(result.outputs)
-        if result.ending == "done" and isinstance(task.work.job, TrainJob):
-            out = task.work.job.out
+        if result.ending == "done" and isinstance(task.job, TrainJob):
+            out = task.job.out
             files |= {str(path): "" for path in out.rglob("*") if path.is_file() and "state" not in path.parts}
         stored = {path: self._store.put(Path(path)) for path in files}
         self._write("files.json", json.dumps(stored))
@@ -135,9 +137,9 @@ class TaskMirror:
 
     def _send_state(self, task: Task) -> None:
         """Store the newest side-car, by content: what did not change is not sent again."""
-        if not isinstance(task.work.job, TrainJob):
+        if not isinstance(task.job, TrainJob):
             return
-        newest = next(sidecar.generations(task.work.job.out), None)
+        newest = next(sidecar.generations(task.job.out), None)
         if newest is None or self._sent.get("state") == newest.folder.name:
             return
         with contextlib.suppress(FileNotFoundError):  # a newer one has replaced it meanwhile

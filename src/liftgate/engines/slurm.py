@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from liftgate.backends.events import DoneEvent, FailedEvent, PausedEvent
-from liftgate.engines.agent import run_attempt
+from liftgate.engines.agent import run_logged
 from liftgate.engines.base import Capabilities, JobState, Resources, Submission
 from liftgate.errors import TrainingError, UsageError
 from liftgate.training.events import read_events
@@ -50,7 +50,8 @@ class AgentCall:
 
     def __call__(self) -> str:
         """Run the attempt and return how it ended."""
-        return run_attempt(self.folder, self.attempt, mirror=self.mirror).ending
+        result = run_logged(self.folder, self.attempt, mirror=self.mirror)
+        return "lost" if result is None else result.ending
 
     def checkpoint(self) -> object:
         """Pause the training at its epoch boundary, and return the call that goes on from there."""

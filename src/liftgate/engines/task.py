@@ -1,4 +1,4 @@
-"""A task (one training or prediction) and its files in its own folder, which the driver and the worker share.
+"""A task (a training, a prediction, a part of an evaluation) and its files, in a folder that driver and worker share.
 
 task.json    the task, written by the driver before it is submitted
 attempt      the attempt that may work on it: the driver writes it, and empties it to stop the worker
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from liftgate._version import __version__
 from liftgate.backends.base import PredictJob
@@ -26,7 +26,10 @@ from liftgate.documents import load_json
 from liftgate.engines.base import Resources
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
-from liftgate.training.job import JobFile
+from liftgate.training.job import Job, JobFile
+
+if TYPE_CHECKING:
+    from liftgate.engines.matching import MatchJob  # imports numpy
 
 Ending = Literal["done", "paused", "failed", "lost"]
 _LAST_BYTES = 4096
@@ -35,7 +38,7 @@ _LAST_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One training or prediction."""
+    """One training or prediction, or a part of an evaluation."""
 
     key: str
     """Hash of all that its result depends on"""
@@ -43,7 +46,7 @@ class Task:
     """`train single seed 0`"""
     folder: Path
     """Its own folder, at the same path on every machine"""
-    work: JobFile
+    work: JobFile | MatchJob
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Path of a file that it reads → SHA-256: the worker compares it before it begins"""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -65,15 +68,22 @@ class Task:
         """
         path = folder / "task.json"
         raw = load_json(path)
-        return cls(raw["key"], raw["name"], folder, JobFile.from_dict(raw["work"]), raw["inputs"], raw["versions"])
+        return cls(raw["key"], raw["name"], folder, _read_work(raw["work"]), raw["inputs"], raw["versions"])
+
+    @property
+    def job(self) -> Job | MatchJob:
+        """What it does."""
+        return self.work.job if isinstance(self.work, JobFile) else self.work
 
     def output_paths(self) -> list[Path]:
         """Return the files that a finished attempt leaves."""
         from liftgate.data.formats.coco import settings_path  # the driver's list of tasks needs no formats
 
-        out = self.work.job.out
-        if isinstance(self.work.job, PredictJob):
+        out = self.job.out
+        if isinstance(self.job, PredictJob):
             return [out, settings_path(out)]
+        if not isinstance(self.work, JobFile):
+            return [out]
         return [self.folder / "events.jsonl", out / "weights" / "best.pt", out / "weights" / "last.pt"]
 
 
@@ -173,14 +183,22 @@ def installed_version(package: str) -> str | None:
 
 
 def last_error(logs: Sequence[Path]) -> str | None:
-    """Return the last line of an engine's logs where it is an error, such as a folder that the worker may not write."""
+    """Return the newest error in an engine's logs, such as a full disk; the engine may have written lines after it."""
     for path in logs:
         with contextlib.suppress(OSError), path.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
-            line = file.read().decode(errors="replace").rstrip().rpartition("\n")[2]
-            if line.startswith("error: "):
-                return line.removeprefix("error: ")
+            lines = file.read().decode(errors="replace").splitlines()
+            if errors := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
+                return errors[-1]
     return None
+
+
+def _read_work(raw: Json) -> JobFile | MatchJob:
+    if raw["verb"] != "match":
+        return JobFile.from_dict(raw)
+    from liftgate.engines.matching import MatchJob
+
+    return MatchJob.from_dict(raw)
 
 
 def _hash(path: Path) -> str | None:

@@ -26,7 +26,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.average_precision import average_precision, mean_over_classes
-from liftgate.evaluation.match_table import MatchTable, match
+from liftgate.evaluation.match_table import MatchTable
+from liftgate.evaluation.matching import match
 
 FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
 _BIT = np.uint16(1)  # IoU 0.5

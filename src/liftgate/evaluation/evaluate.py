@@ -15,12 +15,14 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.average_precision import average_precision
 from liftgate.evaluation.calibration import calibration
+from liftgate.evaluation.cell_matching import CellMatcher
 from liftgate.evaluation.curves import best_confidence, curves
 from liftgate.evaluation.error_types import ErrorTypes, errors_by_type
 from liftgate.evaluation.group_hints import group_remark
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores, screening_record
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
-from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable, keypoints_of, match
+from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable
+from liftgate.evaluation.matching import keypoints_of, match
 from liftgate.evaluation.metric_names import COCO, LATENCY, OKS, RATES
 from liftgate.evaluation.metrics import has_objects, thresholds_reached
 from liftgate.evaluation.oks_sigmas import Sigmas, resolve_sigmas
@@ -38,11 +40,19 @@ def evaluate(
     truth: Dataset,
     predictions: Predictions,
     spec: EvaluationSpec = EvaluationSpec(),  # noqa: B008 (frozen)
+    *,
+    matcher: CellMatcher | None = None,
 ) -> Evaluation:
     """Measure `predictions` against `truth`.
 
     Predictions of whole images (no boxes) have image-level metrics only. Images whose labels could not be read are
     left out; `settings["left_out"]` then counts them.
+
+    Args:
+        truth: images, objects and groups.
+        predictions: on these images.
+        spec: what is measured.
+        matcher: finds the matches, as on other machines; None: this process.
 
     Returns:
         Evaluation: the 12 COCO numbers (with keypoints on both sides also the 10 of OKS), recall, precision, median
@@ -85,7 +95,7 @@ def evaluate(
             metrics=estimates, intervals=intervals, per_class={}, settings=settings, method=_IMAGE_LEVEL_METHOD,
             slices=slices, images=_image_level_rows(truth, image_level), **common,
         )  # fmt: skip
-    table = match(truth, predictions)
+    table = match(truth, predictions, matcher=matcher)
     point = operating_point(table, conf)
     of_image_level = (estimates, intervals)
     estimates, intervals = average_intervals(table, tuple(COCO), groups, level)
@@ -106,7 +116,7 @@ def evaluate(
     tables = [table]
     if truth.labels.keypoints is not None and _has_keypoints(truth, predictions, spec.sigmas):
         spread = resolve_sigmas(truth, spec.sigmas)
-        tables.append(match(truth, predictions, similarity="oks", sigmas=spread))
+        tables.append(match(truth, predictions, similarity="oks", sigmas=spread, matcher=matcher))
         more, more_intervals = average_intervals(tables[1], tuple(OKS), groups, level)
         estimates |= more
         intervals |= more_intervals

@@ -20,7 +20,7 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.evaluate import evaluate
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO, RATES
 from liftgate.evaluation.multiple_comparisons import compare_arms
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation, LabelErrors

@@ -12,7 +12,8 @@ from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
 from liftgate.evaluation.image_level import ImageLevelScores, ImageLevelThreshold, image_level_rate, image_level_scores
-from liftgate.evaluation.match_table import MatchTable, match
+from liftgate.evaluation.match_table import MatchTable
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.metrics import averaged_metrics, class_averages, rate
 from liftgate.evaluation.oks_sigmas import resolve_sigmas

@@ -13,7 +13,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.alignment import align
-from liftgate.evaluation.match_table import MatchTable, keypoints_of, match
+from liftgate.evaluation.match_table import MatchTable
+from liftgate.evaluation.matching import keypoints_of, match
 from liftgate.evaluation.metric_options import NORMALISERS as NORMALISERS
 from liftgate.evaluation.metric_options import Normaliser as Normaliser
 from liftgate.evaluation.metric_options import Pck as Pck

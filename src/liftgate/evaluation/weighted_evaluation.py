@@ -12,7 +12,8 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.alignment import align, known_truth
 from liftgate.evaluation.informative_groups import groups_of_average, groups_of_rate
-from liftgate.evaluation.match_table import MAX_DETECTIONS, match
+from liftgate.evaluation.match_table import MAX_DETECTIONS
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO
 from liftgate.evaluation.metrics import averaged_metrics, rate
 from liftgate.evaluation.operating_point import operating_point

@@ -1,7 +1,7 @@
 """Kernels of matching: greedy COCO matching of detections to objects at ten IoU thresholds and in every size range.
 
 In each image and class the detections, best score first, take the free object that they overlap most.
-`evaluation.match_table` builds the arrays. Semantics, including ties, are those of pycocotools; docs/metrics.md lists
+`evaluation.cell_matching` builds the arrays. Semantics, including ties, are those of pycocotools; docs/metrics.md lists
 its quirks.
 """
 

@@ -44,6 +44,11 @@ class EngineKeys(Keys):
         description="Where several tasks run at once, predictions on more images than this are split into tasks of at "
         "most so many, give or take a batch.",
     )
+    detections_per_task: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Where several tasks run at once, an evaluation of more detections than this is matched in tasks "
+        "of about so many, with the same numbers. Default: in the process of `liftgate run`, which is as fast.",
+    )
     memory_gb: Positive | None = Field(default=None, description="Of slurm: memory of a job.")
     hours: Positive | None = Field(
         default=None, description="Of slurm: time limit of a job; a longer training pauses and goes on. Default: 24."

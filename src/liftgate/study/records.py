@@ -290,6 +290,8 @@ class EngineSpec:
     """Of each task"""
     images_per_task: int = 5000
     """Predictions on more images are split, where several tasks run at once"""
+    detections_per_task: int | None = None
+    """Matching of more detections is split, where several tasks run at once; None: never"""
     memory_gb: float | None = None
     hours: float | None = None
     """Time limit of a job: a longer training pauses and goes on in another"""

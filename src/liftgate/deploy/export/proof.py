@@ -13,7 +13,7 @@ from liftgate.deploy.export.agreement import Agreement, compare_detections
 from liftgate.deploy.export.symptoms import Symptom, symptoms_of
 from liftgate.errors import UsageError
 from liftgate.evaluation.compare import compare
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_options import Sigmas
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import ComparisonSpec

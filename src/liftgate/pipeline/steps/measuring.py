@@ -85,7 +85,13 @@ class EvaluateStep(Step[EvaluateResult]):
         slices = groups_as_slices(truth) if self._by is None else self._by
         spec = EvaluationSpec.of_gate(gate, image_threshold(context, gate, self._threshold, results))
         spec = replace(spec, slices=slices, pck=pck_options(context.study, truth))
-        measured = with_pck(evaluate(truth, self._predicted.predictions(results), spec))
+        predictions = self._predicted.predictions(results)
+        matcher = None
+        if context.tasks is not None:
+            from liftgate.pipeline.steps.matching import engine_matcher  # without an engine nothing is split
+
+            matcher = engine_matcher(context, self, len(predictions))
+        measured = with_pck(evaluate(truth, predictions, spec, matcher=matcher))
         # In full, with classes, slices, images and groups, so that the lockbox is not opened again for a table.
         name = f"{self._arm.name}-seed-{self._seed}-on-{gate.on}-{self.key[:12]}.json"
         sliced_by = None if slices is None else gate.by or "group"

@@ -26,7 +26,7 @@ from liftgate.data.core.faults import unknown_truth
 from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.evaluation.alignment import align
-from liftgate.evaluation.match_table import match
+from liftgate.evaluation.matching import match
 from liftgate.evaluation.operating_point import operating_point
 from liftgate.evaluation.spec import DEFAULT_CONF
 from liftgate.hashing import short

@@ -171,7 +171,7 @@ class PredictStep(Step[PredictResult]):
         tree = read_tree(job.data)
         images = [tree.image_id(path) for path in dict.fromkeys(tree.images(job.split))]
         try:
-            return join_predictions(job.out, [task.work.job.out for task in tasks], images)
+            return join_predictions(job.out, [task.job.out for task in tasks], images)
         except TrainingError:
             shutil.rmtree(self._work_folder, ignore_errors=True)
             raise
