@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import liftgate
 from judging.two_models import Models, Person, two_models
+from liftgate.errors import UsageError
 from liftgate.judging.answers import answers_table
 
 
@@ -23,3 +26,6 @@ def test_sixty_judgements_settle_what_254_drawn_boxes_would(tmp_path: Path) -> N
     assert abs(judged.comparison.delta.estimate - labelled.delta.estimate) < 0.02
     widths = [one.high - one.low for one in (judged.comparison.delta, labelled.delta)]
     assert widths[0] / widths[1] < 1.3 and study.plan.width < 1.6
+    for margin in (2.0, float("nan")):  # two points are 0.02
+        with pytest.raises(UsageError, match="margin"):
+            liftgate.compare_judgements(study.draw, answers, control, treatment, metric="recall", margin=margin)

@@ -90,6 +90,30 @@ def test_compare_exits_by_its_verdict(
     assert "40 images in 8 groups" in out
 
 
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (["--margin", "2"], "fails"),
+        (["--margin", "-5"], "passes"),
+        (["--claim", "equal", "--margin", "2"], "passes"),
+        (["--treatment", "good", "--margin", "-1"], "passes"),
+    ],
+)
+def test_a_margin_that_decides_by_itself_is_refused(
+    words: list[str], outcome: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two models half the scale apart were "declared to be equal" within 2."""
+    pair = ["--truth", files["truth"], "--control", files["poor"], "--treatment", files["poor"]]
+    more = [files.get(word, word) for word in words]
+    assert main(["compare", *pair, *more, *GROUPS]) == 2
+    said = capsys.readouterr()
+    assert f"with this margin {outcome} whatever is measured" in said.err and "two points are 0.02" in said.err
+    assert not said.out
+    assert main(["compare", *pair, *more, *GROUPS, "--metric", "false_positives_per_image"]) in (0, 10, 11)
+    assert main(["size", "models", *pair, "--difference", "2", *GROUPS]) == 2
+    assert "whatever is measured" in capsys.readouterr().err
+
+
 def test_compare_without_enough_groups_is_marginal(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     words = ["compare", "--truth", files["truth"], "--control", files["poor"], "--treatment", files["good"], "--json"]
     assert main([*words, "--groups", "^(?P<group>v)"]) == 11

@@ -26,6 +26,25 @@ DEFAULT_CONF = 0.25
 """Confidence threshold of rates where none is given."""
 
 
+def require_reachable_margin(metric: str, margin: float, claim: ClaimWord = "better") -> None:
+    """Refuse a margin that decides by itself, such as 2 for two points: no two models differ by that much.
+
+    Studies are told by the finding `gate.vacuous`, before anything is trained.
+
+    Raises:
+        UsageError: not a number, or 1 or more of a metric that lies between 0 and 1.
+    """
+    if not math.isfinite(margin):
+        raise UsageError("a margin is a number", got=margin)
+    if metric == "false_positives_per_image" or abs(margin) < 1:
+        return
+    outcome = "fails" if claim == "better" and margin > 0 else "passes"
+    raise UsageError(
+        f"{metric} lies between 0 and 1: a gate with this margin {outcome} whatever is measured",
+        expected="a margin between -1 and 1", got=margin, hint="two points are 0.02",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluationSpec:
     """Settings of the evaluation of one model."""

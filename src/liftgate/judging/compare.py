@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from liftgate.errors import UsageError
 from liftgate.evaluation.records import Comparison
+from liftgate.evaluation.spec import require_reachable_margin
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
 from liftgate.judging.answers import Answers
 from liftgate.judging.draw import Draw
@@ -144,6 +145,7 @@ def compare_answers(
         raise UsageError("a level lies between 0.5 and 1", got=level, hint="95% is 0.95")
     if claim == "equal" and not margin > 0:
         raise UsageError("to be equal means to differ by less than a margin", got=margin, hint="--margin 0.01")
+    require_reachable_margin(metric, margin, claim)
     at = level if claim == "better" else round(2 * level - 1, 12)
     found = judged_difference(
         design_of(part), outcomes_of(part, answers), judged, at, always_valid=draw.until is not None

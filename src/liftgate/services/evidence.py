@@ -9,7 +9,7 @@ from pathlib import Path
 from liftgate.data.detections import PredictionsSource
 from liftgate.evaluation.metric_options import Pck, Sigmas
 from liftgate.evaluation.records import Comparison, Comparisons, Evaluation
-from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec, require_reachable_margin
 from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import read_inputs
@@ -152,6 +152,7 @@ def compare(
     """
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
+    require_reachable_margin(metric, margin, claim)
     image_level = ImageLevelRequest(threats, threshold, val, val_truth or truth, images)
     image_level.validate(models=2)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
@@ -228,6 +229,7 @@ def compare_arms(
     """
     spec = ComparisonSpec(metric, margin, rule, claim, level, conf, sigmas)
     spec.validate()
+    require_reachable_margin(metric, margin, claim)
     sources = (control, *treatments.values())
     image_level = ImageLevelRequest(threats, threshold, val, val_truth or truth, images)
     image_level.validate(models=len(sources))

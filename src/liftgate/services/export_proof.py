@@ -9,7 +9,7 @@ from pathlib import Path
 from liftgate.deploy.export.proof import ExportProof, ProofSpec
 from liftgate.errors import UsageError
 from liftgate.evaluation.metric_options import Sigmas
-from liftgate.evaluation.spec import ComparisonSpec
+from liftgate.evaluation.spec import ComparisonSpec, require_reachable_margin
 from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.files import write_json
 from liftgate.pipeline.proving import Prover
@@ -84,6 +84,7 @@ def prove_exports(
         DataError: the reference or an image cannot be read.
     """
     ComparisonSpec("mAP50-95", margin, claim="equal", level=level, conf=conf).validate()
+    require_reachable_margin("mAP50-95", margin, "equal")
     if not exports:
         raise UsageError("no export is named")
     source = resolve_model(reference)

@@ -18,6 +18,7 @@ from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.alignment import on_common_images, require_same_images, restrict_to_truth
+from liftgate.evaluation.spec import require_reachable_margin
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.judging.answers import Answer, merge_answers, read_answers
@@ -105,6 +106,8 @@ def judge(
         raise UsageError("neither model detects anything at this confidence", got=f"--conf {conf:g}")
     names = _names(control, treatment)
     models = (DrawnModel(names[0], source_hash(control)), DrawnModel(names[1], source_hash(treatment)))
+    if until is not None:
+        require_reachable_margin(until.metric, until.margin, until.claim)
     wanted = default_budget(units, scores_of(units, first, second)) if budget is None else budget
     draw = draw_questions(
         dataset, first, second, units, models=models, conf=conf, budget=wanted, seed=seed, until=until

@@ -18,7 +18,7 @@ from liftgate.evaluation import compare as comparing
 from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
 from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
 from liftgate.evaluation.records import Comparison, Evaluation
-from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec
+from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec, require_reachable_margin
 from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.evaluation.weighted_evaluation import evaluate_sample as evaluate_weighted
 from liftgate.hashing import short
@@ -211,6 +211,7 @@ def compare_sample(
     drawn = _read_recorded(Path(sample))
     spec = ComparisonSpec(metric, margin, "interval", claim, level, conf, weights=drawn.weights)
     spec.validate()
+    require_reachable_margin(metric, margin, claim)
     whole = read_truth(truth, split=split, images=images, progress=progress)
     inputs = _inputs(whole, [control, treatment], open_anyway)
     first, second = inputs.predictions
