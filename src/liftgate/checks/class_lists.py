@@ -70,9 +70,11 @@ def _between_stages(subject: Subject, place: StageInArm) -> Iterator[ClassListCo
     names = f"stage {number} of arm {place.arm.name} learns {first_few(gone)}, stage {number + 1} {first_few(new)}"
     if pairs and (shared or len(pairs) == min(len(earlier), len(later))):
         message = f"{names}: {_shown(pairs)} seem to be the same"
-        yield ClassListConflict(
-            place.at("data"), message, _renamed(subject, before.data, pairs), "warning", gone, pairs
-        )
+        # What a stage forgets is measured by names, and would be all of these.
+        lost = [name for name in pairs if not matches_exactly(name, later)]
+        message += ", and would count as forgotten" if lost else ""
+        hint, severity = _renamed(subject, before.data, pairs), _severity(lost)
+        yield ClassListConflict(place.at("data"), message, hint, severity, gone, pairs)
     elif not shared:
         message = f"{names}: no class in common, so what the first stage learns to tell apart is thrown away"
         hint = _renamed(subject, before.data, pairs) if pairs else _SAME_THINGS.format(name=before.data)
@@ -116,7 +118,12 @@ def _of_gate(subject: Subject, gate: Gate) -> Iterator[ClassListConflict]:
             message += "; nothing can be measured" if len(lost) == len(truth.classes) else ""
         hint = "keep only the classes that both have (`keep:`), or end the arm on the data that has them"
         hint = _renamed(subject, source, pairs) if pairs else hint
-        yield ClassListConflict(where, message, hint, "error" if lost else "warning", unseen, pairs)
+        yield ClassListConflict(where, message, hint, _severity(lost), unseen, pairs)
+
+
+def _severity(lost: Sequence[str]) -> Severity:
+    """Return `error` where names are not matched; a spelling in other case does no harm."""
+    return "error" if lost else "warning"
 
 
 def _learned(subject: Subject, stage: Stage) -> tuple[str, ...]:

@@ -97,8 +97,9 @@ def test_a_gate_measures_classes_by_their_names(
     ("earlier", "severity", "mapped"),
     [
         (("one", "two", "three"), "error", 0),
-        (("Blue Cone", "Yellow Cone", "Orange Cone"), "warning", 3),
-        (("blue_cone", "Yellow Cones", "person"), "warning", 1),
+        (("Blue Cone", "Yellow Cone", "Orange Cone"), "error", 3),
+        (("blue_cone", "Yellow Cones", "person"), "error", 1),
+        (("Blue_Cone", "YELLOW_CONE", "orange_cone"), "warning", 2),
         (("blue_cone", "yellow_cone", "person"), "warning", 0),
     ],
 )
@@ -109,6 +110,7 @@ def test_a_stage_should_teach_what_the_next_one_goes_on_with(
     (found,) = findings(subject(small, {"big": earlier, "bench": BENCH}, (chain, Arm("b", (Stage("bench", "y.pt"),)))))
     assert (found.severity, len(found.data["rename"])) == (severity, mapped)
     assert found.where.startswith("arm chain, stage 2")
+    assert ("would count as forgotten" in found.message) == (severity == "error" and mapped > 0)
 
 
 def test_equal_names_and_stages_with_weights_of_their_own_find_nothing(small: SmallSet) -> None:

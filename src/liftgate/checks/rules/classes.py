@@ -35,8 +35,9 @@ def mismatch(subject: Subject) -> Iterator[Finding]:
 
     In a study the names of all data are compared before anything is trained: between the parts of a mix, from stage to
     stage, and with what the gates measure. Predictions belong to the truth by the names of their classes, so
-    `Blue Cone` never finds a `blue_cone`, and a stage on `one` to `six` teaches nothing about `RBC` and `WBC`. Where
-    nothing could be learned or measured it is an error; a spelling that does no harm, a warning.
+    `Blue Cone` never finds a `blue_cone` (what a later stage forgets would be all of it), and a stage on `one` to `six`
+    teaches nothing about `RBC` and `WBC`. Where nothing could be learned or measured it is an error; names that differ
+    in case alone, or of which only some are shared, a warning.
 
     Fix: make `names` one list in one order everywhere, or give a data set the study's names with `rename:`, which the
     hint spells out where it is obvious; if the lowest number in use is 1, subtract one in the label files.
