@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from evaluation.test_evaluate import BOX, said, truth
+from liftgate.data.grouping.groups import assign_groups
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.evaluate import evaluate
 from liftgate.evaluation.group_hints import group_caveats, suggest_groups
 from liftgate.evaluation.verdict import judge_claims
 from liftgate.study.records import Claim, Gate
 
+FORMS = [
+    "{}_mp4-{}_jpg.rf.0a1b2c3d4e5f60718293a4b5c6d7e8f9.jpg",
+    "{}-mp4-{}.jpg",
+    "{}.mp4-{}.jpg",
+    "{}.mp4.{:05}.jpg",
+    "{}_MP4-{}_jpg.jpg",
+    "{}_MOV-{:04}_png.rf.0a1b.png",
+    "{}_avi_{}.png",
+    "{}_webm-{}_jpg.jpg",
+    "{}_mp4_frame_{}.jpg",
+    "{}_3gp-{}_jpg.jpg",
+    "{}_frame{:05}.jpg",
+    "{} FRAME{}.jpg",
+    "{}_{:03}.jpg",
+    "{}_{:03}_jpg.rf.0a1b2c3d4e5f60718293a4b5c6d7e8f9.jpg",
+    "{}_{}.jpg",
+    "{} ({}).jpg",
+    "{}_{}00ms.jpg",
+    "{}_t{}s.jpg",
+    "{}_img{:04}.jpg",
+    "{}_00-01-{:02}.jpg",
+    "{}_00h01m{:02}s.jpg",
+    "{}-2024-05-02T10-00-{:02}.jpg",
+    "{}_20240502_1000{:02}.jpg",
+    "{}/{:06}.jpg",
+    "images/train/{}/frame_{:04}.jpg",
+]
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "{}_mp4-{}_jpg.rf.0a1b2c3d4e5f60718293a4b5c6d7e8f9.jpg",
-        "{}-mp4-{}.jpg",
-        "{}.mp4-{}.jpg",
-        "{}_MP4-{}_jpg.jpg",
-        "{}_MOV-{:04}_png.rf.0a1b.png",
-        "{}_avi_{}.png",
-        "{}_webm-{}_jpg.jpg",
-        "{}_mp4_frame_{}.jpg",
-        "{}_3gp-{}_jpg.jpg",
-        "{}_frame{:05}.jpg",
-        "{}_{:03}.jpg",
-    ],
-)
+
+def fitted_groups(names: list[str], rule: str) -> list[str | None]:
+    """Groups by the rule, as `--groups` assigns them."""
+    data = truth([1] * len(names))
+    images = tuple(replace(image, id=name, group=None) for image, name in zip(data.images, names, strict=True))
+    return [image.group for image in assign_groups(replace(data, images=images), rule, base=Path()).images]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "frame_{1:06}_{0}_png.rf.0a1b.jpg"])
 def test_every_video_is_a_group(form: str) -> None:
-    videos = ["gate", "yard 2", "2024-05-01_cam"]
+    videos = ["gate", "yard 2", "cam_7"]
     names = [form.format(video, number) for video in videos for number in range(8)]
     hint = suggest_groups(names)
-    assert hint is not None and hint.n_groups == 3
-    groups = [match["group"] for name in names if (match := re.search(hint.rule, name))]
+    assert hint is not None and hint.n_groups == 3 and len(hint.rule) < 120
+    groups = fitted_groups(names, hint.rule)
+    assert None not in groups and len(set(groups)) == 3
     assert [len(set(groups[start : start + 8])) for start in (0, 8, 16)] == [1, 1, 1]
+
+
+def test_numbered_videos_and_augmented_copies_are_groups() -> None:
+    numbered = suggest_groups([f"{video:04}_{number:05}.jpg" for video in range(4) for number in range(20)])
+    copies = suggest_groups([f"{picture:04}_jpg.rf.{copy:08x}.jpg" for picture in range(20) for copy in range(3)])
+    assert numbered is not None and numbered.n_groups == 4
+    assert copies is not None and copies.groups == "copies of 20 pictures"
 
 
 @pytest.mark.parametrize(
@@ -44,11 +74,34 @@ def test_every_video_is_a_group(form: str) -> None:
     [
         [f"{number:012}.jpg" for number in range(40)],
         [f"{'abcdefghij'[number % 10]}{number}.jpg" for number in range(40)],
-        [f"one_mp4-{number}_jpg.jpg" for number in range(40)],
+        [f"{2007 + number % 3}_{number:06}.jpg" for number in range(40)],
+        [f"COCO_val2014_{number:012}.jpg" for number in range(40)],
+        [f"{'IMG' if number % 2 else 'DSC'}_{number:04}.jpg" for number in range(40)],
+        [f"IMG-20240501-WA{number:04}.jpg" for number in range(40)],
+        [f"images/{'train' if number % 2 else 'val'}/{number:06}.jpg" for number in range(40)],
+        [f"street_{number:03}.jpg" for number in range(40)],
     ],
 )
-def test_photographs_and_one_single_video_suggest_nothing(names: list[str]) -> None:
+def test_photographs_suggest_nothing(names: list[str]) -> None:
     assert suggest_groups(names) is None
+
+
+@pytest.mark.parametrize("form", ["one_mp4-{}_jpg.rf.0a1b.jpg", "one_frame_{:04}.jpg", "frame{:04}.jpg"])
+def test_frames_of_a_single_video_are_one_group(form: str) -> None:
+    """They counted as independent without a word, because a rule had to find two groups."""
+    data = truth([1] * 40)
+    data = replace(data, images=tuple(replace(one, id=form.format(i), group=None) for i, one in enumerate(data.images)))
+    (caveat,) = group_caveats(data)
+    assert caveat.startswith("warning: no groups are given") and "frames of one video: then" in caveat
+    assert set(fitted_groups([one.id for one in data.images], caveat.split("'")[1])) in ({"one"}, {"frame"})
+
+
+def test_claims_about_one_model_say_that_no_groups_are_given() -> None:
+    data = truth([1] * 20)
+    data = replace(data, images=tuple(replace(image, group=None) for image in data.images))
+    measured = evaluate(data, said([(i, BOX, 0.9) for i in range(0, 20, 3)], data))
+    gate = Gate("enough", on="d.test", arm="a", claims=(Claim("recall", at_least=0.1),))
+    assert any("every image counts as a group of its own" in text for text in judge_claims(gate, measured).caveats)
 
 
 def test_images_that_the_rule_for_groups_does_not_fit_are_said_in_every_number() -> None:

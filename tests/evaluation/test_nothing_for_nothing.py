@@ -160,12 +160,12 @@ def test_no_groups_are_said_to_be_none_and_names_of_frames_warn_with_a_rule() ->
     plain = compare(data, said(rows, data), said(more, data), ComparisonSpec("recall"))
     assert any("every image counts as a group of its own" in caveat for caveat in plain.caveats)
     for form in ("{}_{:03}.jpg", "{}_mp4-{}_jpg.rf.0a1b.jpg", "{}-mp4-{}.jpg"):
-        images = tuple(
-            replace(image, path=image.path.with_name(form.format("yard" if i < 30 else "street", i)))
-            for i, image in enumerate(data.images)
-        )
+        names = [form.format("yard" if i < 30 else "street", i) for i in range(60)]
+        images = tuple(replace(image, id=name) for image, name in zip(data.images, names, strict=True))
         frames_of_videos = replace(data, images=images)
-        result = compare(frames_of_videos, said(rows, data), said(more, data), ComparisonSpec("recall"))
+        result = compare(
+            frames_of_videos, said(rows, frames_of_videos), said(more, frames_of_videos), ComparisonSpec("recall")
+        )
         (warning,) = [caveat for caveat in result.caveats if "groups" in caveat]
         assert warning.startswith("warning:") and "frames of 2 videos" in warning and "--groups '^(?P<group>" in warning
 

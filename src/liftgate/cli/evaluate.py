@@ -84,13 +84,11 @@ def _show(args: argparse.Namespace, evaluation: Evaluation, record: Mapping[str,
         "label_errors",
     ):  # fmt: skip
         if name in evaluation.settings:
-            say(f"warning: {evaluation.settings[name]}")
+            say(f"warning: {str(evaluation.settings[name]).removeprefix('warning: ')}")
     if args.json:
         emit_json(record)
         return
     show(*table(evaluation), *more)
-    if evaluation.n_groups == evaluation.n_images:
-        say("hint: every image counts as independent; if they are frames of videos, give --groups")
 
 
 def _require_sources(args: argparse.Namespace) -> None:

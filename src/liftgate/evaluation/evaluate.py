@@ -18,7 +18,7 @@ from liftgate.evaluation.calibration import calibration
 from liftgate.evaluation.cell_matching import CellMatcher
 from liftgate.evaluation.curves import best_confidence, curves
 from liftgate.evaluation.error_types import ErrorTypes, errors_by_type
-from liftgate.evaluation.group_hints import group_remark
+from liftgate.evaluation.group_hints import group_caveats
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_scores, screening_record
 from liftgate.evaluation.intervals import average_intervals, image_level_intervals, rate_intervals
 from liftgate.evaluation.match_table import MAX_DETECTIONS, MatchTable
@@ -80,8 +80,8 @@ def evaluate(
     settings: dict[str, Any] = {"predictions": dict(predictions.settings)}
     if left_out:
         settings["left_out"] = left_out
-    if remark := group_remark(truth):
-        settings["groups"] = remark
+    if caveats := group_caveats(truth):
+        settings["groups"] = "; ".join(caveats)
     groups = units(truth.groups, affordable_draws(len(predictions)))
     if image_level is not None:
         estimates, intervals = image_level_intervals(image_level, groups, level)

@@ -4,22 +4,61 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.grouping.groups import folder_of
 
-# Regular expressions for common file names of video frames, the most specific first.
+_END, _END_OF_ROBOFLOW = r"\.\w+$", r"(?:_[A-Za-z]{3,4})?(?:\.rf\.\w+)?\.\w+$"
+"""What follows the number of a frame"""
+_PHOTOGRAPH = re.compile(r"^(?i:img|image|dsc[nf]?|pxl|dji|gopr|photo|pic|picture)[-_ ]?\d+[_.]")
+"""Names that cameras give to photographs in turn, which are no videos"""
+
+
+class _NameRule(NamedTuple):
+    """A rule for groups that a kind of file names suggests."""
+
+    start: str
+    """The regular expression, up to the number of the frame"""
+    to_end: bool = True
+    """Whether nothing but the ending may follow"""
+    groups: str = "frames of {} videos"
+    """What the names look like"""
+    certain: bool = False
+    """Whether a single group is one too: nothing but frames is called so"""
+    least: float = 3.0
+    """Mean number of images per group that the rule must yield"""
+
+
+# The most specific first.
 _RULES = (
-    # street_mp4-107_jpg.rf.0a1b.jpg, street-mp4-12.jpg, street.MOV_frame_7.png
-    r"^(?P<group>.+?)[-_.](?i:mp4|mov|avi|mkv|webm|mts|m4v|mpe?g|wmv|3gp)[-_]+(?:(?i:frame)[-_]*)?\d+",
-    r"^(?P<group>.+?)[-_.]?frame[-_]?\d+",  # street_frame0012.jpg
-    r"^(?P<group>.*\D.*?)[-_]\d{3,}\.[^.]+$",  # street_000.jpg, v12_0045.png
-)
+    # street_mp4-107_jpg.rf.0a1b.jpg, street-mp4-12.jpg, street.MOV_frame_7.png, street.mp4.00012.jpg
+    _NameRule(
+        r"^(?P<group>.+?)[-_.](?i:mp4|mov|avi|mkv|webm|mts|m4v|mpe?g|wmv|3gp)[-_.]+(?:(?i:frame)[-_]*)?\d+",
+        to_end=False, certain=True,
+    ),
+    _NameRule(r"^(?P<group>.+?)[-_. ]?(?i:frame|frm)[-_ ]?\d+", to_end=False, certain=True),  # street_frame0012.jpg
+    _NameRule(r"^(?P<group>(?i:frame|frm))[-_ ]?\d+", certain=True),  # frame0012.jpg
+    _NameRule(r"^(?i:frame|frm)[-_ ]?\d+[-_](?P<group>.+?)", certain=True),  # frame_0012_street.jpg
+    # cam1-2024-05-01T10-00-00.jpg, gate_20240501_100000.jpg
+    _NameRule(
+        r"^(?P<group>.*?(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d)[-_. T]?[0-2]\d[-_.:h]?[0-5]\d(?!\d{5})",
+        to_end=False, groups="pictures of {} days of cameras",
+    ),
+    # street_00-01-12.jpg, street_00h01m12s.jpg
+    _NameRule(r"^(?P<group>.*?\D.*?)[-_ ]\d\d[-_.:h]\d\d(?:[-_.:m]\d\d)?(?:[-_.]\d{1,6})?s?"),
+    _NameRule(r"^(?P<group>.*\D.*?)[-_ ]\d{3,}"),  # street_000.jpg, v12_0045_jpg.rf.0a1b.jpg
+    _NameRule(r"^(?P<group>(?!(?:19|20)\d\d[-_])\d{1,8})[-_]\d{3,}"),  # 0003_00012.jpg
+    _NameRule(r"^(?P<group>.*?\D.*?)[-_ ](?i:f|t|img|image)[-_ ]?\d+(?:ms|s)?"),  # street_f12.jpg, street_t5s.jpg
+    _NameRule(r"^(?P<group>.*\D.*?)(?:[-_ ]\d+(?:ms|s)?| ?\(\d+\))"),  # street_7.jpg, street_500ms.jpg, street (7).jpg
+    _NameRule(r"^(?P<group>.+)\.rf\.\w+", groups="copies of {} pictures", least=1.5),  # Roboflow's augmentations
+)  # fmt: skip
 _MIN_MATCHING_SHARE = 0.9
 """Share of the file names that a rule must match"""
-_MIN_IMAGES_PER_GROUP = 3.0
-"""Mean number of images per group that a rule must yield"""
+_IN_FOLDERS = re.compile(r"^(?:(?i:frame|frm|img|image|f)?[-_ ]?\d+)" + _END_OF_ROBOFLOW)
+"""Names of frames whose video is the folder"""
 
 
 class GroupHint(NamedTuple):
@@ -27,25 +66,43 @@ class GroupHint(NamedTuple):
 
     rule: str
     n_groups: int
+    groups: str
+    """What the names look like, in words"""
 
 
-def suggest_groups(names: list[str]) -> GroupHint | None:
-    """Return the group rule that fits the file names, if they look like frames of several videos; else None.
+def suggest_groups(names: Sequence[str]) -> GroupHint | None:
+    """Return the group rule that fits the images' names, if they look like frames of videos; else None.
+
+    Args:
+        names: file names, with their folders where these are known.
 
     >>> suggest_groups([f"{place}_{i:03}.jpg" for place in ("street", "yard") for i in range(20)]).n_groups
     2
     >>> suggest_groups([f"{i:012}.jpg" for i in range(40)])
     """
-    for rule in _RULES:
-        found = [match.group("group") for name in names if (match := re.search(rule, PurePosixPath(name).name))]
-        groups = len(set(found))
-        if (
-            len(found) >= _MIN_MATCHING_SHARE * len(names)
-            and groups >= 2
-            and len(found) >= _MIN_IMAGES_PER_GROUP * groups
-        ):
-            return GroupHint(rule, groups)
+    paths = [PurePosixPath(name) for name in names]
+    folders = [folder for path in paths if _IN_FOLDERS.search(path.name) and (folder := folder_of(str(path)))]
+    if len(folders) >= _MIN_MATCHING_SHARE * len(names) and _enough(folders, _NameRule("")):
+        return _hint("folder", folders, "frames of {} videos")
+    end = _END_OF_ROBOFLOW if any(".rf." in path.name for path in paths) else _END
+    for one in _RULES:
+        rule = one.start + (end if one.to_end else "")
+        matches = [re.search(rule, path.name) for path in paths if one.certain or not _PHOTOGRAPH.match(path.name)]
+        found = [match["group"] for match in matches if match]
+        if len(found) >= _MIN_MATCHING_SHARE * len(names) and _enough(found, one):
+            return _hint(rule, found, one.groups)
     return None
+
+
+def _enough(found: Sequence[str], rule: _NameRule) -> bool:
+    groups = len(set(found))
+    return groups >= (1 if rule.certain else 2) and len(found) >= max(rule.least * groups, 5)
+
+
+def _hint(rule: str, found: Sequence[str], groups: str) -> GroupHint:
+    count = len(set(found))
+    text = groups.format(count)
+    return GroupHint(rule, count, text.replace("1 videos", "one video") if count == 1 else text)
 
 
 def group_caveats(truth: Dataset) -> tuple[str, ...]:
@@ -53,13 +110,18 @@ def group_caveats(truth: Dataset) -> tuple[str, ...]:
     if any(image.group is not None for image in truth.images):
         remark = group_remark(truth)
         return (remark,) if remark else ()
+    return (missing_groups([image.id for image in truth.images]),)
+
+
+def missing_groups(names: Sequence[str]) -> str:
+    """Return the caveat on images without groups, with the rule that fits where their names look like frames."""
     text = "no groups are given: every image counts as a group of its own"
-    hint = suggest_groups([image.path.name for image in truth.images])
+    hint = suggest_groups(names)
     if hint is None:
-        return (f"{text}; if they are frames of videos, the interval is too narrow (--groups)",)
+        return f"{text}; if they are frames of videos, the interval is too narrow (--groups)"
     return (
-        f"warning: {text}, and their names look like frames of {hint.n_groups} videos: then the interval is too "
-        f"narrow; --groups '{hint.rule}' would fit",
+        f"warning: {text}, and their names look like {hint.groups}: then the interval is too narrow; "
+        f"--groups '{hint.rule}' would fit"
     )
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from liftgate.errors import UsageError
+from liftgate.evaluation.group_hints import missing_groups
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import require_reachable_margin
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
@@ -192,5 +193,5 @@ def _caveats(draw: Draw, answers: Answers, found: JudgedDifference) -> list[str]
     if answers.conflicts:
         notes.append(f"{len(answers.conflicts)} questions were answered differently by two people, and count as unsure")
     if all(image.group.startswith("image:") for image in draw.images):
-        notes.append("no groups are known: every image counts as one, which is too sure where images are near-copies")
+        notes.append(missing_groups([image.id for image in draw.images]))
     return notes

@@ -135,12 +135,18 @@ def _by_csv(dataset: Dataset, path: Path) -> list[str | None]:
     return found
 
 
-def _by_folder(images: Sequence[Image]) -> list[str | None]:
-    def group(image: Image) -> str | None:
-        parts = [part for part in PurePosixPath(image.id).parent.parts if part.lower() not in _PLACES]
-        return "/".join(parts) or None
+def folder_of(image_id: str) -> str | None:
+    """Return the folder of an image without the parts that name a split or `images`; None: nothing is left.
 
-    return [group(image) for image in images]
+    >>> folder_of("train/images/yard/0001.jpg"), folder_of("images/0001.jpg")
+    ('yard', None)
+    """
+    parts = [part for part in PurePosixPath(image_id).parent.parts if part.lower() not in _PLACES]
+    return "/".join(parts) or None
+
+
+def _by_folder(images: Sequence[Image]) -> list[str | None]:
+    return [folder_of(image.id) for image in images]
 
 
 def _by_exif(images: Sequence[Image]) -> list[str | None]:
