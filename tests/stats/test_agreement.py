@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,53 @@ def test_under_five_groups_nothing_is_established(count: int) -> None:
 def test_groups_in_which_nothing_was_counted_are_no_evidence() -> None:
     made = groups(np.random.default_rng(1), 8, 0.1)
     padded = np.concatenate([made, np.zeros((50, 2, 2))])
-    assert kappa_interval(padded, n_images=96) == kappa_interval(made, n_images=96)
+    found = kappa_interval(padded, n_images=96)
+    assert (found.n_groups, found.informative) == (58, 8)
+    assert replace(found, n_groups=8) == kappa_interval(made, n_images=96)
+
+
+def uneven(rng: np.random.Generator, kind: str, count: int, per_group: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and agreed ones of boxes in groups whose agreement varies around 0.85 (ICC 0.1)."""
+    number = np.full(count, per_group)
+    if kind == "half":
+        number = np.full(count, count * per_group // 2 // (count - 1))
+        number[0] = count * per_group // 2
+    elif kind == "zipf":
+        share = 1 / np.arange(1, count + 1)
+        number = np.maximum(1, (count * per_group * share / share.sum()).astype(int))
+    return number, rng.binomial(number, rng.beta(0.85 * 9, 0.15 * 9, count))
+
+
+@pytest.mark.parametrize(("kind", "count", "per_group"), [("half", 20, 12), ("zipf", 8, 30), ("even", 20, 12)])
+def test_the_interval_of_f1_holds_where_groups_are_uneven(kind: str, count: int, per_group: int) -> None:
+    """With one group of half the boxes 90.6% covered, with sizes 1, 1/2, 1/3 … 92.4%, and up to 4.8% passed."""
+    rng, truth, runs = np.random.default_rng(11), 2 * 0.85 / 1.85, 500
+    covered, passed = 0, 0
+    for _ in range(runs):
+        number, agreed = uneven(rng, kind, count, per_group)
+        found = ratio_interval(np.stack([2 * agreed, number + agreed], axis=1), n_images=int(number.sum()))
+        assert found.low is not None and found.high is not None
+        covered += found.low <= truth <= found.high
+        passed += found.low > truth
+    assert covered / runs > 0.935 and passed / runs < 0.04
+
+
+def test_one_dominating_group_is_said() -> None:
+    number, agreed = uneven(np.random.default_rng(2), "half", 20, 12)
+    found = ratio_interval(np.stack([2 * agreed, number + agreed], axis=1), n_images=int(number.sum()))
+    assert found.groups_effective is not None and found.groups_effective < 4 and "one group dominates" in found.note
+
+
+def test_what_never_varies_has_no_interval() -> None:
+    """One rater of whom nothing varies: kappa is 0 whichever group is left out, which was printed as [0, 0]."""
+    constant = np.tile(np.array([[5.0, 3.0], [0.0, 0.0]]), (10, 1, 1))
+    for found in (kappa_interval(constant, n_images=10), ac1_interval(constant, n_images=10)):
+        assert not found.established and "never vary" in found.note
+    nothing = ratio_interval(np.tile([0.0, 6.0], (10, 1)), n_images=10)
+    assert (nothing.low, nothing.method) == (0.0, "exact-groups")
+    assert nothing.high == pytest.approx(1 - 0.025**0.1)
+    some = ratio_interval(np.tile([3.0, 6.0], (10, 1)), n_images=10)
+    assert some.estimate == 0.5 and not some.established
 
 
 def test_the_percentile_interval_is_reproducible_and_says_that_it_is_for_display() -> None:

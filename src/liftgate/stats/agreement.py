@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +23,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from liftgate.stats.clustered import bootstrap_weights, jackknife_variance
 from liftgate.stats.distributions import t_quantile
+from liftgate.stats.groups import count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
-from liftgate.stats.rates import clopper_pearson, not_established
+from liftgate.stats.rates import clopper_pearson, interval_over_groups, not_established
 
 Floats = NDArray[np.float64]
 Coefficient = Callable[[Floats], Floats]
 """Function of (…, k, k) or (…, 2) sums that returns (…,) coefficients, NaN where undefined"""
 
+_NO_VARIANCE = 1e-9
+"""Standard error on the scale −log(1 − κ) below which a coefficient never varies"""
 _CHUNK_SIZE = 1 << 22  # numbers per chunk of resampled tables: 32 MiB
 
 
@@ -70,18 +74,26 @@ def ratio(sums: ArrayLike) -> Floats:
 def kappa_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> Interval:
     """Return Cohen's kappa of the sum of (G, k, k) tables, one per group, with its interval."""
     tables = _as_tables(groups)
-    return _interval(tables, cohen_kappa, _expected_agreement(_cohen_agreement, tables), level, n_images)
+    counted = tables.sum(axis=(1, 2))
+    return _interval(tables, counted, cohen_kappa, _expected_agreement(_cohen_agreement, tables), level, n_images)
 
 
 def ac1_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> Interval:
     """Return Gwet's AC1 of the sum of (G, k, k) tables, one per group, with its interval."""
     tables = _as_tables(groups)
-    return _interval(tables, gwet_ac1, _expected_agreement(_gwet_agreement, tables), level, n_images)
+    counted = tables.sum(axis=(1, 2))
+    return _interval(tables, counted, gwet_ac1, _expected_agreement(_gwet_agreement, tables), level, n_images)
 
 
 def ratio_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> Interval:
-    """Return a ratio of at most 1 (F1, mean IoU) of the sum of (G, 2) rows, one per group, with its interval."""
-    return _interval(np.asarray(groups, dtype=np.float64), ratio, 0.0, level, n_images)
+    """Return a ratio in 0 … 1 (F1, mean IoU) of the sum of (G, 2) rows, one per group, with its interval."""
+    rows = np.asarray(groups, dtype=np.float64)
+    found = _interval(rows, rows[:, 1], ratio, 0.0, level, n_images)
+    effective = found.groups_effective
+    if found.estimate == 0 and effective is not None and found.informative >= MIN_GROUPS:  # as without a disagreement
+        high = clopper_pearson(0, effective, level).high
+        found = replace(found, low=0.0, high=high, method="exact-groups", n_effective=effective, note="")
+    return found
 
 
 def percentile_interval(
@@ -122,28 +134,44 @@ def percentile_interval(
     return Interval(estimate, float(low), float(high), level, method, n_images, count)
 
 
-def _interval(sums: Floats, coefficient: Coefficient, chance: float, level: float, n_images: int) -> Interval:
+def _interval(
+    sums: Floats, counted: Floats, coefficient: Coefficient, chance: float, level: float, n_images: int
+) -> Interval:
+    """Return the interval of a coefficient of sums over groups; uneven ones are worth fewer (Kish), by what they count.
+
+    The jackknife without a large group already moves as far as that group pulls, so leverage needs no correction.
+    """
+    groups, method = count_groups(counted), "jackknife-log-t"
     sums = _nonempty_groups(sums)
-    groups, method = len(sums), "jackknife-log-t"
     total = sums.sum(axis=0)
     estimate = float(coefficient(total))
     if not math.isfinite(estimate):
         note = "undefined: nothing was counted, or both used one and the same category throughout"
         return not_established(estimate, level, method, n_images, groups, note)
-    if groups < MIN_GROUPS:
+    if groups.informative < MIN_GROUPS:
         return not_established(estimate, level, method, n_images, groups)
     if estimate >= 1:
         # Without any disagreement the variance holds no information: as for a rate without a miss, the groups count as
         # trials, and the bound on observed agreement is corrected for chance as the estimate is.
-        low = 1 - (1 - clopper_pearson(groups, groups, level).low) / (1 - chance)
-        return Interval(estimate, low, 1.0, level, "exact-groups", n_images, groups, n_effective=float(groups))
+        worth = groups.effective
+        low = 1 - (1 - clopper_pearson(worth, worth, level).low) / (1 - chance)
+        bounds = (low, 1.0)
+        return interval_over_groups(
+            groups, estimate, bounds, level, "exact-groups", n_images, n_effective=groups.effective
+        )
     left_out = coefficient(total - sums)
     if not np.isfinite(left_out).all():
         note = "not established: undefined without one of the groups"
         return not_established(estimate, level, method, n_images, groups, note)
-    half = t_quantile(level, groups - 1) * math.sqrt(_log_variance(estimate, left_out))
-    low, high = (1 - (1 - estimate) * math.exp(side * half) for side in (1, -1))
-    return Interval(estimate, low, high, level, method, n_images, groups)
+    error = math.sqrt(_log_variance(estimate, left_out))
+    if error <= _NO_VARIANCE:
+        note = (
+            f"not established: it is {estimate:g} whichever group is left out, and data that never vary tell no width"
+        )
+        return not_established(estimate, level, method, n_images, groups, note)
+    half = t_quantile(level, groups.degrees) * error
+    low, high = (1 - (1 - estimate) * math.exp(min(700.0, side * half)) for side in (1, -1))
+    return interval_over_groups(groups, estimate, (max(-1.0, low), high), level, method, n_images)
 
 
 def _nonempty_groups(sums: Floats) -> Floats:
