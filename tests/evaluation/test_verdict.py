@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,31 @@ def test_case_k_v6_both_arms_harm() -> None:
         verdict = replay(0.5038, arm)
         assert verdict.word == "FAIL"
         assert "harms" in verdict.sentence
+
+
+PAGE = Path(__file__).parents[2] / "docs/intervals.md"
+REPLAYS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.read_text(encoding="utf-8").splitlines()
+    if line.startswith(("| kill-switch, ", "| two-stage, ", "| improve, "))
+]
+
+
+def test_all_published_verdicts_are_on_the_page() -> None:
+    assert len(REPLAYS) == 8 and [row[4] for row in REPLAYS].count("PASS") == 1
+
+
+@pytest.mark.parametrize("row", REPLAYS, ids=[row[0] for row in REPLAYS])
+def test_published_verdicts_are_what_they_were(row: list[str]) -> None:
+    name, control, treatment, margin, word, beside = row
+    metric = "OKS-mAP50-95" if name.startswith("kill") else "mAP50"
+    verdict = replay(float(control), float(treatment), float(margin), metric)
+    assert verdict.word == word and ("harms" in verdict.sentence) == (word == "FAIL")
+    if beside:
+        alone, _, outcome = beside.partition(": ")
+        own = compare_published(metric, float(alone), float(treatment))
+        said = f"{attribute(verdict, own).word}, {own.delta.estimate:.4f}"
+        assert outcome.replace("\N{MINUS SIGN}", "-") == said
 
 
 def test_case_c_two_stages_do_not_lift_and_what_they_cost_is_said_beside_it() -> None:

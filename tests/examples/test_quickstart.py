@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,11 @@ def test_the_notebook_runs_and_shows_pictures_and_a_verdict(tmp_path: Path, monk
     kinds = {kind for output in outputs for kind in output.get("data", {})}
     assert "PASS: mAP50 of long is" in printed and "ready to train: True" in printed
     assert {"image/png", "image/svg+xml"} <= kinds
+    kept = "".join(
+        line for cell in notebook["cells"] for output in cell.get("outputs", ()) for line in output.get("text", [])
+    )
+    intervals = re.findall(r"\[-?[\d.]+, -?[\d.]+\] \(.*?\)", kept)
+    assert len(intervals) >= 2 and intervals == re.findall(r"\[-?[\d.]+, -?[\d.]+\] \(.*?\)", printed)
 
 
 def test_the_notebook_is_kept_with_its_outputs_and_without_paths_of_a_machine() -> None:

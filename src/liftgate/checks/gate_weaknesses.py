@@ -21,6 +21,8 @@ from liftgate.study.weights_cache import find
 
 _UNBOUNDED = ("false_positives_per_image", "ms_per_image")
 """Metrics that may be above 1"""
+_TOLERABLE = 0.1
+"""A loss of more than ten points is no equality, and no price that a gate should pass without a word"""
 _DISAGREEMENT, _CORRELATION, _CHANCE = 0.1, 0.1, 0.95
 """For the difference that chance gives: share of objects that one of two models finds and the other does not,
 correlation of objects of one group, and probability with which chance stays below it"""
@@ -99,6 +101,10 @@ def _impossible_margin(gate: Gate) -> Iterator[Weakness]:
         yield Weakness(f"cannot fail: no value of {gate.metric} is lower by more than 1", hint)
     elif gate.claim == "better" and gate.margin >= 1:
         yield Weakness(f"cannot pass: no value of {gate.metric} is higher by {gate.margin:g}", hint)
+    elif gate.claim == "equal" and gate.margin > _TOLERABLE:
+        yield Weakness(f"calls models equal of which one has {gate.margin:g} less {gate.metric}", hint)
+    elif gate.claim == "better" and gate.rule == "interval" and gate.margin < -_TOLERABLE:
+        yield Weakness(f"passes a treatment that has {-gate.margin:g} less {gate.metric} than its control", hint)
 
 
 def _calibrated_where_judged(study: Study, gate: Gate) -> Iterator[Weakness]:
@@ -126,16 +132,17 @@ def _below_noise(subject: Subject, gate: Gate) -> Iterator[Weakness]:
     part = _split(subject, gate)
     if gate.rule != "point" or gate.margin <= 0 or part is None or gate.metric in _UNBOUNDED:
         return
-    objects, groups = len(part.labels), len(set(part.groups))
-    if not objects:
+    unit = "images" if gate.metric in SCREENING else "objects"
+    count, groups = len(part.images if unit == "images" else part.labels), len(set(part.groups))
+    if not count:
         return
-    if gate.margin < 1 / objects:
-        message = f"cannot fail: its margin of {gate.margin:g} is less than one of the {objects} objects of {gate.on}"
-        yield Weakness(message, f"a margin above {1 / objects:.2g}, or `rule: interval`")
-    elif gate.published is None and gate.margin < (noise := difference_by_chance(objects, groups)):
+    if gate.margin < 1 / count:
+        message = f"cannot fail: its margin of {gate.margin:g} is less than one of the {count} {unit} of {gate.on}"
+        yield Weakness(message, f"a margin above {1 / count:.2g}, or `rule: interval`")
+    elif gate.published is None and gate.margin < (noise := difference_by_chance(count, groups)):
         message = (
-            f"is passed by chance: point values of equally good models differ by up to {noise:.2g} on {objects} "
-            f"objects in {groups} groups ({_CHANCE:.0%}, if they disagree on {_DISAGREEMENT:.0%} of the objects), and "
+            f"is passed by chance: point values of equally good models differ by up to {noise:.2g} on {count} "
+            f"{unit} in {groups} groups ({_CHANCE:.0%}, if they disagree on {_DISAGREEMENT:.0%} of the {unit}), and "
             f"its margin is {gate.margin:g}"
         )
         yield Weakness(
@@ -143,14 +150,14 @@ def _below_noise(subject: Subject, gate: Gate) -> Iterator[Weakness]:
         )
 
 
-def difference_by_chance(objects: int, groups: int) -> float:
+def difference_by_chance(count: int, groups: int) -> float:
     """Return the gain that a model which is no better stays below with 95% chance, by drawing other groups.
 
     >>> round(difference_by_chance(400, 20), 3), round(difference_by_chance(400, 400), 3)
     (0.044, 0.026)
     """
-    design_effect = 1 + (objects / groups - 1) * _CORRELATION
-    return normal_quantile(2 * _CHANCE - 1) * math.sqrt(_DISAGREEMENT * max(design_effect, 1.0) / objects)
+    design_effect = 1 + (count / groups - 1) * _CORRELATION
+    return normal_quantile(2 * _CHANCE - 1) * math.sqrt(_DISAGREEMENT * max(design_effect, 1.0) / count)
 
 
 def _blind(subject: Subject, gate: Gate) -> Iterator[Weakness]:

@@ -103,6 +103,25 @@ def test_a_point_gate_within_what_chance_gives_is_named_unless_it_is_replayed(sm
     assert found(asked(small, versus(margin=0.05, rule="point", published="Doe 2024"))) == []
 
 
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        (versus(margin=0.5, claim="equal"), "calls models equal of which one has 0.5 less mAP50"),
+        (versus(margin=-0.5), "passes a treatment that has 0.5 less mAP50 than its control"),
+    ],
+)
+def test_a_gate_that_tolerates_a_great_loss_is_named(small: SmallSet, gate: Gate, says: str) -> None:
+    (generous,) = found(asked(small, gate))
+    assert generous.severity == "warning" and says in generous.message
+
+
+def test_a_gate_on_whole_images_is_weighed_by_images(small: SmallSet) -> None:
+    gate = versus(metric="accuracy", threats=("cup",), margin=0.001, rule="point")
+    (chance,) = found(asked(small, gate))
+    count = len(asked(small, gate).datasets["small"].split("test").images)
+    assert f"less than one of the {count} images of small.test" in chance.message
+
+
 def test_a_published_rate_needs_the_confidence_that_it_was_published_at(small: SmallSet) -> None:
     rates = (Claim("precision", at_least=0.84), Claim("recall", at_least=0.65))
     (point,) = found(asked(small, claims(*rates, rule="point", published="the paper, Table 2")))

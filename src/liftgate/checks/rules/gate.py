@@ -20,7 +20,8 @@ def vacuous(subject: Subject) -> Iterator[Finding]:
     data scores 0, and anything beats it. A point comparison without a margin passes where both models are equal. A
     margin of less than one object of the split, or less than the variation between samples of images, is decided by
     chance. And a treatment that is also compared with a fixed number is credited with treatment − control: without a
-    margin, no contribution at all is enough. A target that a baseline reaches already asks nothing of the training.
+    margin, no contribution at all is enough. A target that a baseline reaches already asks nothing of the training, and
+    a loss of more than ten points is no equality.
 
     Certain before any number exists are: a target of 0 or less, a rate of at most 1, a margin wider than any difference
     can be, two arms that are the same model, a target that no model can reach. A published precision or recall belongs
