@@ -62,3 +62,20 @@ def test_crowds_and_ignored_objects_are_never_mistakes() -> None:
 def test_labels_and_predictions_of_nothing_have_no_mistakes() -> None:
     nothing = replace(MODELS.truth, labels=MODELS.truth.labels.take(np.zeros(0, dtype=np.int64)))
     assert find_mistakes(nothing, MODELS.treatment) == []
+
+
+def test_of_a_kind_that_the_model_can_seldom_see_nothing_is_reported() -> None:
+    """A model that is torn between the classes of nearly all objects does not show how many labels may be wrong."""
+    labels, rng = MODELS.truth.labels, np.random.default_rng(3)
+    sure = rng.uniform(size=len(labels)) < 0.15
+    torn = np.repeat(np.flatnonzero(~sure), 2)
+    row = np.concatenate([torn, np.flatnonzero(sure)])
+    cls = np.concatenate(
+        [np.tile([0, 1], len(torn) // 2), (labels.cls[sure] + (rng.uniform(size=int(sure.sum())) < 0.1)) % 2]
+    )
+    scores = np.concatenate([np.full(len(torn), 0.4), np.full(int(sure.sum()), 0.9)]) + rng.normal(0, 0.02, len(row))
+    moved = labels.boxes[row] + rng.normal(0, 0.5, (len(row), 4))
+    seen = replace(MODELS.treatment, image=labels.image[row], cls=cls, boxes=moved, scores=scores)
+    wrong = int((sure[row] & (cls != labels.cls[row])).sum())
+    assert wrong >= 5
+    assert not [one for one in find_mistakes(MODELS.truth, seen) if one.kind == "class" and one.suspicion >= FLAGGED]

@@ -35,6 +35,8 @@ _LARGEST_RATE = {"missing": 0.25, "spurious": 0.05, "class": 0.15, "box": 0.15}
 """Most that is believed of a kind: labels with more mistakes do not show what is right"""
 _PLATEAU = {"missing": 0.75, "spurious": 0.5, "class": 0.25, "box": 0.25}
 """Quantile of the planted mistakes' odds beyond which nearly every label is taken for a mistake"""
+_LEAST_SEEN = 0.25
+"""Share of planted mistakes of a kind that have to be suspected, or none is reported: chance leads such a ranking"""
 _MANY = 500
 """Of so many rows one more changes no fit: below, each is judged by a fit that has not seen it"""
 _SHIFT = (0.35, 0.6)
@@ -110,7 +112,10 @@ def _chance(kind: MistakeKind, planted: Floats, given: Floats) -> Floats:
         return np.zeros(len(given))
     fitted = fit_logistic(planted, given)
     rate = min(_LARGEST_RATE[kind], 1 / float(np.quantile(fitted.odds(planted), _PLATEAU[kind])))
-    return rate * (held_out_odds(planted, given) if len(given) < _MANY else fitted.odds(given))
+    chance = rate * (held_out_odds(planted, given) if len(given) < _MANY else fitted.odds(given))
+    if np.mean(rate * fitted.odds(planted) >= FLAGGED) < _LEAST_SEEN:
+        return FLAGGED / 2 * chance / (1 + chance)
+    return chance
 
 
 def _planted(dataset: Dataset, shown: list[tuple[ImageEvidence, Rows]]) -> dict[MistakeKind, Floats]:
