@@ -49,6 +49,14 @@ def test_the_estimate_is_the_mean_of_the_paired_differences() -> None:
     assert "3 seeds" in result.delta.method
 
 
+def test_no_interval_of_a_share_reaches_beyond_what_shares_can_differ_by() -> None:
+    """Two seeds that disagree had t of one degree of freedom: "between 21 points lower and 101 points higher"."""
+    data, controls = runs([0.3, 0.1], 0)
+    _, treatments = runs([0.4, 0.95], 1)
+    found = compare_seeds(data, controls, treatments, ComparisonSpec(metric="recall")).delta
+    assert (found.low, found.high) == (-1.0, 1.0)
+
+
 def test_seeds_that_disagree_widen_the_interval() -> None:
     data, controls = runs([0.5, 0.5, 0.5], 0)
     _, agreeing = runs([0.8, 0.8, 0.8], 1)

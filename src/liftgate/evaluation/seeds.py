@@ -89,6 +89,8 @@ def combine_seeds(each: Sequence[Comparison], rule: Rule) -> Comparison:
     else:
         half = components.half_width
         low, high = delta.estimate - half, delta.estimate + half
+        if first.metric != "false_positives_per_image":  # no two shares differ by more than 1
+            low, high = max(-1.0, low), min(1.0, high)
         delta = replace(delta, low=low, high=high, standard_error=components.standard_error)
     gain = as_gain(delta, first.metric)
     word = decide(gain, first.margin, rule, first.claim)
