@@ -1,12 +1,15 @@
 """Coverage-guided fuzzing of what reads other people's files, through the command line, with atheris.
 
     PYTHONPATH=src:tests:SITE PYTHON -P benchmarks/fuzz.py --corpus FOLDER [--seconds 60] [--only COCO,VOC]
+        [--keep tests/cli/fuzzed.json]
 
 PYTHON has atheris, which is no dependency of Liftgate; SITE is the folder of packages of the environment that has the
 rest. Kinds of files and the commands that read them are those of tests/cli/test_mutated_files.py and
 test_mutated_records.py. Each kind has a process of its own and a folder in FOLDER: `corpus`, what reached new code and
 what a second run goes on from, and `found`, what ended in an exception, an exit code that is not expected, or took
 over 60 s or 3 GB. Kernels run as Python: what is compiled cannot be followed.
+`--keep` fuzzes nothing: it adds to a file, for tests/cli/test_fuzzed_files.py, the newest three of each kind in FOLDER
+that reached new code.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import random
 import re
@@ -35,6 +39,7 @@ with atheris.instrument_imports(include=["liftgate"]) if ONE else contextlib.nul
 KINDS = {**CASES, **FILES}
 OUTPUTS = ("o.json", "o.settings.json", "s.csv")
 MOST_FAULTS = 5  # of a kind, after which it is not fuzzed any more
+MOST_KEPT, MOST_BYTES_KEPT = 3, 2000  # files of a kind for the tests, and bytes of each
 
 
 def fuzz(kind: str, place: Path, words: list[str]) -> None:
@@ -97,6 +102,23 @@ def fuzz_for(kind: str, folder: Path, seconds: float) -> str:
     return f"{kind}: {executions} runs, {covered} places of the code, {kept} files kept, {faults} faults"
 
 
+def keep(corpus: Path, file: Path) -> None:
+    """Add to a JSON file the newest files of each kind that reached new code, as Latin-1."""
+    kept: dict[str, list[str]] = json.loads(file.read_text()) if file.exists() else {}
+    for kind in KINDS:
+        found = [path for path in (corpus / folder_of(kind) / "corpus").glob("*") if not path.name.startswith("seed-")]
+        small = [path for path in found if path.stat().st_size <= MOST_BYTES_KEPT]
+        newest = sorted(small, key=lambda path: path.stat().st_mtime)[-MOST_KEPT:]
+        if newest:
+            kept[kind] = [path.read_bytes().decode("latin-1") for path in newest]
+    file.write_text(json.dumps(kept, indent=0) + "\n")
+
+
+def folder_of(kind: str) -> str:
+    """Return the name of a kind's folder."""
+    return re.sub(r"\W+", "_", kind)
+
+
 def escaped(text: str) -> str:
     """Return a word of libFuzzer's dictionary."""
     return "".join(f"\\x{byte:02x}" for byte in text.encode("utf-8", "surrogatepass"))
@@ -107,9 +129,13 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each kind")
     parser.add_argument("--only", help="kinds, with commas between them")
+    parser.add_argument("--keep", type=Path, help="file to add to")
     args = parser.parse_args()
+    if args.keep is not None:
+        keep(args.corpus, args.keep)
+        return
     for kind in args.only.split(",") if args.only else KINDS:
-        print(fuzz_for(kind, args.corpus.absolute() / re.sub(r"\W+", "_", kind), args.seconds), flush=True)
+        print(fuzz_for(kind, args.corpus.absolute() / folder_of(kind), args.seconds), flush=True)
 
 
 if __name__ == "__main__":

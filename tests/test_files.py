@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         raise RuntimeError
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("writing", [replacing, atomic_folder])
+def test_a_full_disk_is_named_by_what_was_written(tmp_path: Path, writing: Any) -> None:
+    with pytest.raises(OSError) as raised, writing(tmp_path / "made"):
+        Path("/dev/full").write_text("more than there is room for")  # a file that was open already names no path
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(tmp_path / "made"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_sees_the_file_before_it_is_whole(tmp_path: Path) -> None:

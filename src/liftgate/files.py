@@ -90,8 +90,9 @@ def replacing(path: Path, mode: str = "w", *, only_new: bool = False) -> Iterato
             name_new_file(temporary, path)
         else:
             temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _name_full_disk(error, path)
         raise
     finally:
         os.close(handle)  # last: until the file has its name, no other process may take it
@@ -234,9 +235,16 @@ def atomic_folder(folder: Path, own_files: Callable[[str], bool] | None = None) 
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             _replace_own_folder(folder, part, own_files or (lambda _: False))
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        _name_full_disk(error, folder)
         raise
+
+
+def _name_full_disk(error: BaseException, place: Path) -> None:
+    """Name what was written in the error of a full disk, which has no path where a file was open already."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        error.filename = str(place)
 
 
 def _clear_leftovers(folder: Path) -> None:

@@ -62,11 +62,14 @@ def test_an_input_that_differs_on_this_machine_is_refused(task: Task) -> None:
     assert "an input of the task differs" in result.failed_event().what
 
 
-def test_another_version_is_refused_by_name(task: Task) -> None:
-    replace(task, versions={"numpy": "0.1"}).write()
+@pytest.mark.parametrize("package", ["liftgate", "numpy", "ultralytics-of-tomorrow"])
+def test_another_version_is_refused_by_name(task: Task, package: str) -> None:
+    replace(task, versions={package: "0.0.1"}).write()
     result = run_attempt(task.folder, "mine")
     assert result.ending == "failed"
-    assert (result.failed_event().what, result.failed_event().expected) == ("the worker has another numpy", "0.1")
+    said = result.failed_event()
+    assert (said.what, said.expected) == (f"the worker has another {package}", "0.0.1")
+    assert said.where and said.hint
 
 
 def test_the_trainers_own_error_is_a_failure_and_no_loss(task: Task) -> None:
