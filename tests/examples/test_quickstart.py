@@ -28,8 +28,13 @@ def test_the_notebook_runs_and_shows_pictures_and_a_verdict(tmp_path: Path, monk
     kept = "".join(
         line for cell in notebook["cells"] for output in cell.get("outputs", ()) for line in output.get("text", [])
     )
-    intervals = re.findall(r"\[-?[\d.]+, -?[\d.]+\] \(.*?\)", kept)
-    assert len(intervals) >= 2 and intervals == re.findall(r"\[-?[\d.]+, -?[\d.]+\] \(.*?\)", printed)
+    bounds = intervals(kept)
+    # Another processor adds up in another order: a training on it may differ by more than the last digit.
+    assert len(bounds) >= 2 and intervals(printed) == [pytest.approx(one, abs=0.01) for one in bounds]
+
+
+def intervals(text: str) -> list[tuple[float, ...]]:
+    return [tuple(map(float, found)) for found in re.findall(r"\[(-?[\d.]+), (-?[\d.]+)\] \(", text)]
 
 
 def test_the_notebook_is_kept_with_its_outputs_and_without_paths_of_a_machine() -> None:

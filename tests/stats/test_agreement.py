@@ -169,6 +169,12 @@ def test_one_dominating_group_is_said() -> None:
     assert found.groups_effective is not None and found.groups_effective < 4 and "one group dominates" in found.note
 
 
+def test_the_interval_of_f1_ends_where_f1_does() -> None:
+    rows = np.array([[2.0, 40], [1, 3], [0, 4], [3, 4], [0, 6]])
+    found = ratio_interval(rows, n_images=9)
+    assert found.low == 0.0 and found.high is not None and found.high < 1
+
+
 def test_what_never_varies_has_no_interval() -> None:
     """One rater of whom nothing varies: kappa is 0 whichever group is left out, which was printed as [0, 0]."""
     constant = np.tile(np.array([[5.0, 3.0], [0.0, 0.0]]), (10, 1, 1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from liftgate.errors import UsageError
 from liftgate.evaluation.sample_size import size_rate
 from liftgate.stats.rates import korn_graubard
 
@@ -62,3 +63,11 @@ def test_very_many_images_are_planned_by_formula() -> None:
     assert answer.images is not None and 5_000 < answer.images < 15_000
     many = size_rate(0.95, 0.956, per_group=10, icc=0.1)
     assert many.groups is not None and many.groups * 10 == many.images and many.images > 1.5 * answer.images
+
+
+def test_a_power_that_the_simulation_cannot_tell_from_certainty_is_refused_with_groups() -> None:
+    """`--power 0.999` never ended: all of 500 samples were too few to show it."""
+    with pytest.raises(UsageError, match="the power is simulated"):
+        size_rate(0.9, 0.97, per_group=10, icc=0.1, power=0.999)
+    assert size_rate(0.5, 0.99, per_group=10, icc=0.1, power=0.99).groups is not None
+    assert "99.9% chance of success" in size_rate(0.9, 0.97, power=0.999).text

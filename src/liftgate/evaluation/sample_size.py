@@ -13,7 +13,7 @@ from liftgate.evaluation.records import Comparison
 from liftgate.stats.differences import error_of_width
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import LEAST_LEVEL, percent
-from liftgate.stats.rate_power import groups_that_show, trials_that_show
+from liftgate.stats.rate_power import MOST_POWER, groups_that_show, trials_that_show
 from liftgate.stats.rates import wilson
 from liftgate.stats.sample_size import (
     design_effect,
@@ -145,6 +145,9 @@ def size_rate(
             "a rate that is not above the claim cannot be shown to be above it", expected=f"above {at_least}", got=true
         )
     clusters, tail = Clustering(per_group, icc), round((1 - level) / 2, 12)  # not 0.025000000000000022
+    if per_group != 1 and power > MOST_POWER:
+        most = f"at most {MOST_POWER:g}"
+        raise UsageError("with groups the power is simulated, which tells none that high", expected=most, got=power)
     trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
     images, groups = clusters.inflate(trials, level)
     if groups is None:
@@ -155,9 +158,9 @@ def size_rate(
     perfect = zero_miss_sample_size(at_least, tail=tail)
     text = (
         f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_amount(images, groups)} "
-        f"(the interval of the gate, one-sided {tail:g}, {power:.0%} chance of success).{clusters.words()} The exact "
-        f"test of independent images needs {trials:,} for that; from {stable:,} on its chance never falls below it. "
-        f"Without a single miss, {perfect} independent images are enough."
+        f"(the interval of the gate, one-sided {tail:g}, {percent(power)} chance of success).{clusters.words()} The "
+        f"exact test of independent images needs {trials:,} for that; from {stable:,} on its chance never falls below "
+        f"it. Without a single miss, {perfect} independent images are enough."
     )
     details: dict[str, Detail] = {
         "independent_images": trials, "independent_images_stable": stable, "zero_misses": perfect,
@@ -216,7 +219,7 @@ def size_difference(
         details |= {**precision.details(), "can_tell": able == "can"}
     text += (
         f"To tell {first:g} from {second:g} you need {_amount(images, groups)} for each of the two (two-sided "
-        f"{1 - level:.2g}, {power:.0%} chance of success; {arcsine:,} by the arcsine formula).{clusters.words()} "
+        f"{1 - level:.2g}, {percent(power)} chance of success; {arcsine:,} by the arcsine formula).{clusters.words()} "
         f"Two models judged on the same images need fewer: `liftgate size models` computes it from a pilot."
     )
     return SizeAnswer(f"{first:g} against {second:g}", images, groups, text, details)
@@ -258,9 +261,9 @@ def size_from_pilot(
     text = (
         f"To show that {pilot.metric} is higher by more than {margin:g} when it really is {difference:g} higher, "
         f"{needed}, if groups are like those of the pilot ({n_images:,} images in {n_groups} groups, effectively "
-        f"{effective:.3g}; {percent(level)} t interval, {power:.0%} chance of success, the variance between groups at "
-        f"its 80% upper bound).{_of_one_size(even, groups)} The pilot itself can show a difference of {least:.4f} or "
-        "more."
+        f"{effective:.3g}; {percent(level)} t interval, {percent(power)} chance of success, the variance between "
+        f"groups at its 80% upper bound).{_of_one_size(even, groups)} The pilot itself can show a difference of "
+        f"{least:.4f} or more."
     )
     details: dict[str, Detail] = {
         "metric": pilot.metric, "difference": difference, "margin": margin, "group_sd": spread,

@@ -93,7 +93,7 @@ def ratio_interval(groups: ArrayLike, level: float = 0.95, *, n_images: int) -> 
     if found.estimate == 0 and effective is not None and found.informative >= MIN_GROUPS:  # as without a disagreement
         high = clopper_pearson(0, effective, level).high
         found = replace(found, low=0.0, high=high, method="exact-groups", n_effective=effective, note="")
-    return found
+    return found if found.low is None else replace(found, low=max(0.0, found.low))
 
 
 def percentile_interval(

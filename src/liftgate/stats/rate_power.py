@@ -21,6 +21,8 @@ Counts = NDArray[np.int64]
 _SAMPLES, _BATCH, _SEED = 500, 100, 20_261_130
 _CLEARLY, _SAFELY = 3.0, 1.0
 """Standard errors of the simulation: beyond which no more samples are drawn, and above the power that is promised"""
+MOST_POWER = 0.99
+"""The largest chance of success that so many samples tell from certainty"""
 _MOST_DRAWN = 3_000
 """Groups, or independent trials, above which the interval is as good as that of the exact test but for (t/z)²"""
 
@@ -36,7 +38,7 @@ def groups_that_show(
         per_group: trials of a group; groups differ by at most one.
         icc: intraclass correlation, 0 … 1.
         level: of the interval.
-        power: chance of success.
+        power: chance of success, at most `MOST_POWER`.
         start: a first guess, such as that of the exact test with a design effect.
     """
     if start > _MOST_DRAWN:
