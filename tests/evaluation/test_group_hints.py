@@ -64,9 +64,10 @@ def test_every_video_is_a_group(form: str) -> None:
 
 def test_numbered_videos_and_augmented_copies_are_groups() -> None:
     numbered = suggest_groups([f"{video:04}_{number:05}.jpg" for video in range(4) for number in range(20)])
-    copies = suggest_groups([f"{picture:04}_jpg.rf.{copy:08x}.jpg" for picture in range(20) for copy in range(3)])
     assert numbered is not None and numbered.n_groups == 4
-    assert copies is not None and copies.groups == "copies of 20 pictures"
+    for name in ("{:04}", "IMG_{:04}"):
+        copies = suggest_groups([f"{name.format(i)}_jpg.rf.{copy:08x}.jpg" for i in range(20) for copy in range(3)])
+        assert copies is not None and copies.groups == "copies of 20 pictures"
 
 
 @pytest.mark.parametrize(

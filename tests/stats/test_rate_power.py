@@ -71,3 +71,8 @@ def test_a_power_that_the_simulation_cannot_tell_from_certainty_is_refused_with_
         size_rate(0.9, 0.97, per_group=10, icc=0.1, power=0.999)
     assert size_rate(0.5, 0.99, per_group=10, icc=0.1, power=0.99).groups is not None
     assert "99.9% chance of success" in size_rate(0.9, 0.97, power=0.999).text
+
+
+def test_groups_without_end_are_refused() -> None:
+    with pytest.raises(UsageError, match="per_group"):
+        size_rate(0.9, 0.97, per_group=float("inf"))

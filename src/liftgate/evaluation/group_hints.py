@@ -30,6 +30,8 @@ class _NameRule(NamedTuple):
     """Whether a single group is one too: nothing but frames is called so"""
     least: float = 3.0
     """Mean number of images per group that the rule must yield"""
+    of_photographs: bool = False
+    """Whether it may fit names that cameras give to photographs"""
 
 
 # The most specific first.
@@ -53,7 +55,7 @@ _RULES = (
     _NameRule(r"^(?P<group>(?!(?:19|20)\d\d[-_])\d{1,8})[-_]\d{3,}"),  # 0003_00012.jpg
     _NameRule(r"^(?P<group>.*?\D.*?)[-_ ](?i:f|t|img|image)[-_ ]?\d+(?:ms|s)?"),  # street_f12.jpg, street_t5s.jpg
     _NameRule(r"^(?P<group>.*\D.*?)(?:[-_ ]\d+(?:ms|s)?| ?\(\d+\))"),  # street_7.jpg, street_500ms.jpg, street (7).jpg
-    _NameRule(r"^(?P<group>.+)\.rf\.\w+", groups="copies of {} pictures", least=1.5),  # Roboflow's augmentations
+    _NameRule(r"^(?P<group>.+)\.rf\.\w+", groups="copies of {} pictures", least=1.5, of_photographs=True),  # Roboflow
 )  # fmt: skip
 _MIN_MATCHING_SHARE = 0.9
 """Share of the file names that a rule must match"""
@@ -113,7 +115,8 @@ def _folders(names: Sequence[str]) -> list[str]:
 def _groups(names: Sequence[str], rule: str, kind: _NameRule) -> list[str]:
     """Return the groups of the images that the rule fits."""
     files = [_file_name(name) for name in names]
-    matches = [re.search(rule, file) for file in files if kind.certain or not _PHOTOGRAPH.match(file)]
+    any_name = kind.certain or kind.of_photographs
+    matches = [re.search(rule, file) for file in files if any_name or not _PHOTOGRAPH.match(file)]
     return [match["group"] for match in matches if match]
 
 

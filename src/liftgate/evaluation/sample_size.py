@@ -73,7 +73,7 @@ class Clustering:
     """Intraclass correlation, 0 … 1"""
 
     def __post_init__(self) -> None:
-        if not self.per_group >= 1 or not 0 <= self.icc <= 1:
+        if not 1 <= self.per_group < math.inf or not 0 <= self.icc <= 1:
             got = (self.per_group, self.icc)
             raise UsageError(
                 "per_group is at least 1 and icc lies in 0 … 1", got=got, hint="video frames: icc about 0.1"
