@@ -69,6 +69,12 @@ def _changed(path: Path, kind: str, rows: list[list[float]]) -> list[list[float]
     elif kind == "mirrored":
         picture = ImageOps.mirror(picture)
         pixels = [[c, width - x, y, w, h] for c, x, y, w, h in pixels]
+    elif kind == "upside down":
+        picture = picture.rotate(180)
+        pixels = [[c, width - x, height - y, w, h] for c, x, y, w, h in pixels]
+    elif kind == "top for bottom":
+        picture = ImageOps.flip(picture)
+        pixels = [[c, x, height - y, w, h] for c, x, y, w, h in pixels]
     elif kind == "half the size":
         picture = picture.resize((width // 2, height // 2))
         pixels = [[c, *(value / 2 for value in box)] for c, *box in pixels]
@@ -87,7 +93,7 @@ def _changed(path: Path, kind: str, rows: list[list[float]]) -> list[list[float]
     return [[c, x / width, y / height, w / width, h / height] for c, x, y, w, h in pixels]
 
 
-WINDOWS = ["padded 3", "padded 8", "letterboxed", "cropped", "mirrored"]
+WINDOWS = ["padded 3", "padded 8", "letterboxed", "cropped", "mirrored", "upside down", "top for bottom"]
 SAVED = ["half the size", "brighter", "JPEG at 30"]
 
 

@@ -1,4 +1,4 @@
-"""Find copies of images whose picture was padded, cropped or mirrored, or whose labels lack or add boxes.
+"""Find copies of images whose picture was padded, cropped or flipped, or whose labels lack or add boxes.
 
 Labels say where to look, and pictures decide: the candidate is cut, or padded, to the window that the labels give, and
 its perceptual hash is compared with the known one. So nothing is a copy by its labels alone here.
@@ -36,19 +36,40 @@ Window = tuple[float, ...]
 _WHOLE: Window = (0.0, 0.0, 1.0, 1.0)
 
 
+class Flip(NamedTuple):
+    """Which sides of a picture were exchanged; both: it was turned by 180 degrees."""
+
+    left_right: bool
+    top_bottom: bool
+
+    def of_rows(self, rows: Rows) -> Rows:
+        """Return boxes where they lie once the picture is flipped."""
+        low, high = rows[:, :2], rows[:, 2:]
+        return np.concatenate([np.where(self, 1 - high, low), np.where(self, 1 - low, high)], axis=1)
+
+    def of_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a picture flipped."""
+        return pixels[:: -1 if self.top_bottom else 1, :: -1 if self.left_right else 1]
+
+
+_AS_IT_IS = Flip(False, False)
+_UPRIGHT = (_AS_IT_IS, Flip(True, False))
+_UPSIDE_DOWN = (Flip(False, True), Flip(True, True))
+
+
 class Suspicion(NamedTuple):
     """A known image that another may be a copy of, and how."""
 
     known: int
     window: Window
-    mirrored: bool
+    flip: Flip
     by_one_box: bool = False
     """Whether a single box gave the window, so that the picture alone has to show it"""
 
     @property
     def by_part(self) -> bool:
         """Whether only a part of the labels agrees, in the picture as it is."""
-        return self.window == _WHOLE and not self.mirrored
+        return self.window == _WHOLE and self.flip == _AS_IT_IS
 
 
 def suspicions(known: Sequence[Rows], rows: Rows, index: BoxIndex, tolerance: float) -> list[Suspicion]:
@@ -60,16 +81,25 @@ def suspicions(known: Sequence[Rows], rows: Rows, index: BoxIndex, tolerance: fl
         index: of the known boxes.
         tolerance: of a coordinate.
     """
-    found = [Suspicion(one, _WHOLE, False) for one in index.with_part_of(rows, known)]
-    one_box: list[Suspicion] = []
-    mirrored = np.stack([1 - rows[:, 2], rows[:, 1], 1 - rows[:, 0], rows[:, 3]], axis=1)
-    for turned, is_mirrored in ((rows, False), (mirrored, True)):
-        if len(rows) >= _LEAST_FOR_WINDOW:
-            found += [Suspicion(one, window, is_mirrored) for one, window in index.windows(turned)]
-        else:
-            one_box += [Suspicion(one, window, is_mirrored, True) for one, window in index.windows_of_one(turned[0])]
-    one_box.sort(key=lambda one: sum(abs(a - b) for a, b in zip(one.window, _WHOLE, strict=True)))
-    return found[:_MOST_TRIED] + one_box[:_MOST_TRIED_OF_ONE_BOX]
+    found = [Suspicion(one, _WHOLE, _AS_IT_IS) for one in index.with_part_of(rows, known)]
+    if len(rows) >= _LEAST_FOR_WINDOW:
+        flipped = [(flip, flip.of_rows(rows)) for flip in (*_UPRIGHT, *_UPSIDE_DOWN)]
+        return (
+            found + [Suspicion(one, window, flip) for flip, turned in flipped for one, window in index.windows(turned)]
+        )[:_MOST_TRIED]
+    # Apart, so that those that are upside down take no place from the others.
+    return found[:_MOST_TRIED] + [one for flips in (_UPRIGHT, _UPSIDE_DOWN) for one in _of_one_box(rows, flips, index)]
+
+
+def _of_one_box(rows: Rows, flips: Sequence[Flip], index: BoxIndex) -> list[Suspicion]:
+    """Return the known images that one with a single box may be a copy of, those that were changed least."""
+    found = [
+        Suspicion(one, window, flip, True)
+        for flip in flips
+        for one, window in index.windows_of_one(flip.of_rows(rows)[0])
+    ]
+    found.sort(key=lambda one: sum(abs(a - b) for a, b in zip(one.window, _WHOLE, strict=True)))
+    return found[:_MOST_TRIED_OF_ONE_BOX]
 
 
 class _OfCount(NamedTuple):
@@ -169,7 +199,7 @@ def _sides(rows: Rows) -> NDArray[np.float64]:
 
 def hash_windows(path: Path, some: Sequence[Suspicion]) -> list[NDArray[np.uint64]] | None:
     """Return the hash of each part of a picture that would be a known one, then that of the whole; None: no picture."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     from liftgate.data.core.perceptual_hash import difference_hash
 
@@ -179,9 +209,9 @@ def hash_windows(path: Path, some: Sequence[Suspicion]) -> list[NDArray[np.uint6
             grey.thumbnail((_LONG_SIDE, _LONG_SIDE), Image.Resampling.BOX)
     except Exception:  # Pillow raises many kinds on damaged files
         return None
-    mirrored = ImageOps.mirror(grey)
-    parts = [_part(np.asarray(mirrored if one.mirrored else grey), one.window) for one in some]
-    return [difference_hash(Image.fromarray(part)) for part in (*parts, np.asarray(grey))]
+    whole = np.asarray(grey)
+    parts = [_part(one.flip.of_pixels(whole), one.window) for one in some]
+    return [difference_hash(Image.fromarray(part)) for part in (*parts, whole)]
 
 
 def _part(pixels: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:

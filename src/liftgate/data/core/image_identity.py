@@ -3,8 +3,8 @@
 An image is the same if its file has the same bytes, or if its labels have the same coordinates (within 0.4% of the
 image's sides) and the pictures look alike (at most 24 of 256 bits of their perceptual hashes differ, as after saving
 or scaling). Where one of the two files is away, labels alone decide, once at least four boxes in all agree. A picture
-without objects is recognised by its bytes only. Pictures that were padded, cropped or mirrored, and label sets that
-lack or add boxes, are recognised by their pictures where labels say to look (`changed_copies`).
+without objects is recognised by its bytes only. Pictures that were padded, cropped, mirrored or turned upside down, and
+label sets that lack or add boxes, are recognised by their pictures where labels say to look (`changed_copies`).
 """
 
 from __future__ import annotations
@@ -125,9 +125,10 @@ class ImageIdentities:
         """Return the mask of the images whose picture or label set was changed."""
         found = np.zeros(len(sought.paths), dtype=np.bool_)
         known = [np.array(one.boxes, dtype=np.float64).reshape(-1, 4) for one in self.images]
-        for index, some in tried(known, sought.rows, todo & (sought.n_bytes >= 0), BOX_TOLERANCE):
-            path = sought.paths[index]
-            if file_hashes([path])[0] in self.others:
+        candidates = dict(tried(known, sought.rows, todo & (sought.n_bytes >= 0), BOX_TOLERANCE))
+        paths = [sought.paths[index] for index in candidates]
+        for (index, some), path, sha256 in zip(candidates.items(), paths, file_hashes(paths), strict=True):
+            if sha256 in self.others:
                 continue
             hashes = hash_windows(path, some)
             if hashes is not None:
