@@ -340,3 +340,29 @@ def test_a_ledger_without_the_hash_of_the_marks_is_read_as_before(tmp_path: Path
     old = {"split": "test", "locked": True, "marks": ""}
     assert "identities" not in SplitSummary.from_body(old).to_body()
     assert read_locked_images(tmp_path, "scenes", "test", "f" * 12, None) is None
+
+
+def test_a_model_is_not_held_against_locked_labels_by_check(
+    studied: tuple[Write, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, study = studied
+    truth, root = tmp_path / "scenes" / "data.yaml", tmp_path / "runs" / "colours" / "predictions"
+    (locked,) = [path for path in root.glob("*-test-*.json") if ".settings" not in path.name]
+    words = ["check", str(truth), "--predictions", str(locked), "--select", "mistakes"]
+    for more in ([], ["--review", str(tmp_path / "review")]):
+        assert main([*words, *more]) == 2
+        said = capsys.readouterr()
+        assert "these images are locked: scenes.test of the study colours" in said.err and not said.out
+    assert not (tmp_path / "review").exists()
+    free = tmp_path / "val.json"
+    free.write_text(
+        json.dumps([{"image_id": "images/val000.png", "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.5}])
+    )
+    free.with_name("val.settings.json").write_text(json.dumps({"images": ["images/val000.png"]}))
+    assert main(["check", str(truth), "--predictions", f"{free}#class-from-1", "--select", "mistakes"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--open-anyway", "--reason", "the labels are checked by hand", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["contaminated"].endswith("the labels are checked by hand")
+    assert main(["ledger", "show", str(study), "--kind", "lockbox", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)["entries"]
+    assert [entry["body"]["reason"] for entry in entries] == [None, "the labels are checked by hand"]

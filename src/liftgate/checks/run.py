@@ -41,6 +41,8 @@ class CheckResult:
     datasets: tuple[str, ...]
     geometry: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """data set → result of the label geometry probe, also without a finding; empty where the rule did not run"""
+    contaminated: str = ""
+    """Which locked images were compared with predictions, and why; empty: none were"""
 
     @property
     def ok(self) -> bool:
@@ -75,7 +77,7 @@ class CheckResult:
             "geometry": {name: dict(answer) for name, answer in self.geometry.items()},
             "n_images": self.n_images,
             "n_boxes": self.n_boxes,
-        }
+        } | ({"contaminated": self.contaminated} if self.contaminated else {})
 
 
 def run(

@@ -73,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--page", type=Path, metavar="HTML", help="write the findings with pictures: boxes both ways, pairs of copies"
     )
+    output.add_open_anyway(parser)
     output.add_overrides(parser)
     output.add_json(parser)
 
@@ -115,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
                 page=args.page,
                 command=shlex.join(["liftgate", *sys.argv[1:]]),
                 overrides=args.overrides,
+                open_anyway=output.reason_to_open(args),
                 progress=progress,
             )
     except LiftgateError as error:
@@ -123,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
         raise
     if args.page is not None:
         output.say(f"wrote {args.page}")
+    if result.contaminated:
+        output.say(result.contaminated)
     if missing := _missing_trainer(args):
         output.say(missing)
     if args.json:
@@ -162,8 +166,9 @@ def _review(args: argparse.Namespace) -> int:
         return 0
     with output.progress() as progress:
         review = review_mistakes(
-            args.path, args.predictions, args.review, groups=args.groups, images=args.images, progress=progress
-        )
+            args.path, args.predictions, args.review, groups=args.groups, images=args.images,
+            open_anyway=output.reason_to_open(args), progress=progress,
+        )  # fmt: skip
     counts = ", ".join(f"{kind} {number}" for kind, number in review.flagged.items())
     output.say(f"flagged: {counts}; to review: {len(review.items)} in {args.review / 'review.html'}")
     output.say(f"then: liftgate check {args.path} --review {args.review} --reviewed answers.csv")

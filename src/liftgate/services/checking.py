@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from liftgate.checks.probes.label_mistakes import find_mistakes
 from liftgate.checks.run import CheckResult, validate_selection
 from liftgate.checks.run import run as run_rules
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.detections import PredictionsSource, read_predictions
 from liftgate.data.formats.read import read
 from liftgate.data.formats.write import Written, write_dataset
@@ -34,6 +38,7 @@ from liftgate.pipeline.shares import require_shares
 from liftgate.pipeline.steps.checking import measured_arms
 from liftgate.progress import Progress, silent
 from liftgate.services.checked_models import inspect_model, is_model
+from liftgate.services.evidence_inputs import require_unlocked
 from liftgate.services.recorded_mistakes import recorded_search
 from liftgate.study.study_file import is_study, load, study_path
 
@@ -49,6 +54,7 @@ def check(
     page: str | Path | None = None,
     command: str = "",
     overrides: Mapping[str, str] | None = None,
+    open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> CheckResult:
     """Return the findings in a study.yaml, in one data set of any format, or in a model file.
@@ -64,12 +70,15 @@ def check(
         page: HTML file to which the findings are also written, with pictures.
         command: command line to show on the page.
         overrides: changes to a study, dotted key → value, as `--set` gives them.
+        open_anyway: as in `evaluate`, for the images of the predictions.
         progress: called during the work.
 
     Raises:
+        Refused: a study locks images that were predicted on.
         UsageError: the source cannot be read, or `select` or `ignore` names no finding.
     """
     validate_selection(select, ignore)  # before data are read
+    contaminated = ""
     if not isinstance(source, Dataset):
         source = study_path(Path(source))
     if not isinstance(source, Dataset) and is_model(Path(source)):
@@ -100,9 +109,12 @@ def check(
         )
         if groups is not None:
             dataset = assign_groups(dataset, groups, base=Path.cwd())
-        found = {} if predictions is None else {dataset.name: read_predictions(predictions, dataset)}
+        found = {}
+        if predictions is not None:
+            found[dataset.name], contaminated = _unlocked_predictions(predictions, dataset, open_anyway)
         subject = Subject(datasets={dataset.name: dataset}, study=None, predictions=found)
     result = run_rules(subject, select=select, ignore=ignore or {}, progress=progress)
+    result = replace(result, contaminated=contaminated)
     if page is not None:
         from liftgate.reporting.dataset_pages.findings import findings_page, render_findings  # Jinja: only for a page
 
@@ -119,6 +131,7 @@ def review_mistakes(
     images: str | Path | None = None,
     most: int = 100,
     seed: int = 0,
+    open_anyway: str | None = None,
     progress: Progress = silent,
 ) -> Review:
     """Write a page on which a person accepts or rejects suspected mistakes in labels.
@@ -132,9 +145,11 @@ def review_mistakes(
         images: folder of the images, where the labels do not name it.
         most: mistakes of each kind, drawn at random where more are flagged.
         seed: of the draw.
+        open_anyway: as in `evaluate`, for the images of the predictions.
         progress: called during the work.
 
     Raises:
+        Refused: a study locks images that were predicted on.
         UsageError: the source cannot be read, nothing is flagged, or the folder is not empty.
     """
     require_empty(Path(folder))
@@ -143,7 +158,7 @@ def review_mistakes(
         dataset, found, mistakes = searched.dataset, searched.predictions, searched.mistakes
     else:
         dataset = _labels(source, groups, images, progress)
-        found = read_predictions(predictions, dataset)
+        found, _ = _unlocked_predictions(predictions, dataset, open_anyway)
         mistakes = find_mistakes(dataset, found)
     review = draw_review(dataset, found, mistakes, most=most, seed=seed)
     write_review(review, dataset, Path(folder), progress=progress)
@@ -207,6 +222,19 @@ def mend_mistakes(
     if to == "cvat":
         mended = images_with(mended, accepted)
     return write_dataset(mended, to, Path(folder), progress=progress)
+
+
+def _unlocked_predictions(
+    source: PredictionsSource, dataset: Dataset, open_anyway: str | None
+) -> tuple[Predictions, str]:
+    """Return predictions whose images no study locks, and a sentence where some were opened anyway.
+
+    Which labels a model contradicts says how good it is on these images, as `evaluate` would.
+    """
+    found = read_predictions(source, dataset)
+    known = set(found.images)
+    predicted = np.array([image.id in known for image in dataset.images], dtype=np.bool_)
+    return found, require_unlocked(dataset.take(predicted), (source,), open_anyway)
 
 
 def _labels(source: str | Path | Dataset, groups: str | None, images: str | Path | None, progress: Progress) -> Dataset:
