@@ -44,6 +44,12 @@ def test_no_row_of_the_report_says_that_something_unknown_or_small_was_free(
     assert rate is not None or {row.usd for row in rows} == {None}
 
 
+def test_money_of_the_trainings_adds_up_to_that_of_all_training() -> None:
+    step = StepEntry("train long", "train", "train", {}, TRAINED, 7500.0)
+    row, _, total = cost_rows([step], Spent(2.0, 2.0, None), 3.0)
+    assert row.seconds == 7500.0 and row.usd == total.usd == 6.0
+
+
 @pytest.mark.parametrize("rate", [None, 3.0])
 def test_what_an_arm_took_on_all_folds_is_one_row(rate: float | None) -> None:
     folds = [StepEntry(f"train long.fold-{n}-of-3 seed 0", "train", f"f{n}", {}, TRAINED, 1.0) for n in (1, 2, 3)]

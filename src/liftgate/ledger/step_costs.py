@@ -44,5 +44,7 @@ def _step_cost(step: StepEntry, usd_per_hour: float | None) -> StepCost:
     if step.kind != "train":
         return StepCost(step.name, step.seconds, None)
     attempts = TrainResult.from_body(step.result).wall_seconds  # of a training that was paused: all of them
-    seconds = max(step.seconds, attempts)
-    return StepCost(step.name, seconds, None if usd_per_hour is None else seconds / 3600 * usd_per_hour)
+    paid = attempts or step.seconds  # as the budget counts; a step also writes its tree, which costs no money there
+    return StepCost(
+        step.name, max(step.seconds, attempts), None if usd_per_hour is None else paid / 3600 * usd_per_hour
+    )
