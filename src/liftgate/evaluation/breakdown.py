@@ -15,8 +15,8 @@ from liftgate.evaluation.intervals import difference_interval
 from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates, scale_of
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS
 from liftgate.evaluation.resampling import Units, affordable_draws, images_by_slice, units
-from liftgate.evaluation.small_samples import recall_point_variances
-from liftgate.stats.differences import difference_t, two_sided_p_value
+from liftgate.evaluation.small_samples import first_point_reaches, recall_point_variances
+from liftgate.stats.differences import difference_t, reaching_further, two_sided_p_value
 from liftgate.stats.interval import Interval
 from liftgate.stats.multiplicity import holm
 
@@ -50,15 +50,16 @@ def compare_classes(
     if metric not in _UNTESTED:
         counted = class_groups_of_difference(first, second, metric, groups)
         average = (COCO | OKS).get(metric)
-        unseen = np.zeros(len(delta))
+        unseen, down, up = np.zeros((3, len(delta)))
         if average is not None:
+            down, up = (first_point_reaches(average, groups, one) for one in (first.table, second.table))
             unseen = np.nan_to_num(recall_point_variances(average, groups, second.table, first.table))
         for k in range(len(delta)):
             interval = difference_t(
                 one[k], two[k], n_images=0, groups=counted[k], units=groups.count, scale=scale_of(metric),
                 unseen_variance=float(unseen[k]),
             )  # fmt: skip
-            p_values[k] = _p_value(interval)
+            p_values[k] = _p_value(reaching_further(interval, down=float(down[k]), up=float(up[k])))
     adjusted = holm(p_values)
     return {
         name: {

@@ -27,9 +27,9 @@ from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, RATES, Aver
 from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rate_fraction, shared_by_metrics
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
-from liftgate.evaluation.small_samples import SampleValues, halved_sample, recall_point_variance
+from liftgate.evaluation.small_samples import SampleValues, first_point_reach, halved_sample, recall_point_variance
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
-from liftgate.stats.differences import difference_t, reach_of_both
+from liftgate.stats.differences import difference_t, reach_of_both, reaching_further
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard, within_whole_groups
 
@@ -105,6 +105,8 @@ def average_interval(
     )  # fmt: skip
     if counted.effective < MANY_GROUPS:
         interval = within_whole_groups(interval, whole_groups(table, metric, groups), bias)
+    further = first_point_reach(metric, groups, table)
+    interval = reaching_further(interval, up=min(further, 1 - (interval.high or 0.0)))
     return interval if metric.kind == "AP" else _as_low_as_recall(interval, table, metric, groups)
 
 
@@ -217,6 +219,9 @@ def difference_interval(
         groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
         unseen_variance=unseen,
     )  # fmt: skip
+    if average is not None and control is not None and treatment is not None:
+        down, up = (first_point_reach(average, groups, one) for one in (control, treatment))
+        delta = reaching_further(delta, down=down, up=up)
     if metric != "best_confidence_median" or not any(_often_zero(drawn, level) for drawn in values):
         return delta
     points = [arm.point for arm in arms if arm.point is not None]

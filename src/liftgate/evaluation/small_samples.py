@@ -1,8 +1,9 @@
 """Errors of average precision that no draw of groups shows, in the sample that there is.
 
-Three of them: rare classes that were all found, or all missed, are constant over the draws; precision is interpolated
+Four of them: rare classes that were all found, or all missed, are constant over the draws; precision is interpolated
 upwards, which favours few objects, so that a mean over many rare classes is too high by more than its standard error;
-and recall is read at 101 points, so that one class jumps by 1/101 where its largest recall passes a point.
+recall is read at 101 points, so that one class jumps by 1/101 where its largest recall passes a point; and at the first
+of them precision is the largest that there is, which few hits of a bad model do not show.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _BIAS_OF_HALVES = 1 / (math.sqrt(2) - 1)
 _POINTS = 100
 """The last of the points of recall, 0 to 100, at which precision is read"""
 _HALF_A_STEP = 0.5 / (_POINTS + 1)
+_SELDOM_FOUND = 0.2
+"""Largest recall of a class below which its first point of recall is looked at; elsewhere the surest hits come first"""
 _MANY_PARTS = 100
 """Of so many classes and IoU thresholds together the jumps between recall points cancel"""
 
@@ -125,6 +128,48 @@ def recall_point_variances(
     if control is not None:
         jumps = jumps - _jumps(control, metric, inside, number)
     return np.where(number > 0, np.sum(jumps**2, axis=1), np.nan)
+
+
+def first_point_reach(metric: AveragedMetric, groups: Units, table: MatchTable) -> float:
+    """Return the mean of `first_point_reaches` over the classes that have objects."""
+    each = first_point_reaches(metric, groups, table)
+    known = each[np.isfinite(each)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def first_point_reaches(metric: AveragedMetric, groups: Units, table: MatchTable) -> Floats:
+    """Return (K,) how much higher the AP of each class may be for what its first point of recall does not show.
+
+    There precision is the largest of the whole curve. Of a class that is seldom found, and has false detections among
+    its surest, more data would show a larger one, up to 1: 1 / 101 at the most. 0 for classes that are often found, and
+    for AR; NaN where there is no object.
+
+    Args:
+        metric: an average.
+        groups: resampling units of the images.
+        table: the matched detections of a model.
+    """
+    inside = groups.group < groups.n_groups
+    number = table.positives(metric.size, inside.astype(np.int64), 2)[:, 1]
+    reach = np.where(number > 0, 0.0, np.nan)
+    if metric.kind != "AP":
+        return reach
+    rows = table.ranked(metric.size)
+    counted = (rows.rank < metric.max_detections) & inside[rows.image]
+    hit = counted & ((rows.hit & np.uint16(1 << metric.thresholds[0])) != 0)
+    found = np.diff(np.append(0, np.cumsum(hit))[rows.start])
+    for k in np.flatnonzero(found < _SELDOM_FOUND * number):
+        own = slice(rows.start[k], rows.start[k + 1])
+        hits, skips = rows.hit[own][counted[own]], rows.skip[own][counted[own]]
+        reach[k] = np.mean([1 - _largest_precision(hits, skips, one) for one in metric.thresholds]) / (_POINTS + 1)
+    return reach
+
+
+def _largest_precision(hits: NDArray[np.uint16], skips: NDArray[np.uint16], threshold: int) -> float:
+    """Return the largest precision of one class's detections, the best first; 0 without a hit."""
+    bit = np.uint16(1 << threshold)
+    hit, live = (hits & bit) != 0, (skips & bit) == 0
+    return float(np.max(np.cumsum(hit)[hit] / np.cumsum(live)[hit], initial=0.0))
 
 
 def _jumps(table: MatchTable, metric: AveragedMetric, inside: NDArray[np.int64], number: Floats) -> Floats:

@@ -19,8 +19,10 @@ from liftgate.evaluation.metrics import averaged_metrics, rate
 from liftgate.evaluation.operating_point import operating_point
 from liftgate.evaluation.records import Evaluation
 from liftgate.evaluation.resampling import weighted_units
+from liftgate.evaluation.small_samples import first_point_reach
 from liftgate.evaluation.spec import EvaluationSpec
 from liftgate.stats.clustered import bootstrap_se_t
+from liftgate.stats.differences import reaching_further
 from liftgate.stats.groups import GroupCount
 from liftgate.stats.interval import Interval
 
@@ -61,6 +63,9 @@ def evaluate_sample(
 
     for name, row in averaged_metrics(table, tuple(COCO), groups.of_image, drawn).items():
         add(name, row, groups_of_average(table, COCO[name], groups))
+        if name in intervals:
+            further = first_point_reach(COCO[name], groups, table)
+            intervals[name] = reaching_further(intervals[name], up=min(further, 1 - (intervals[name].high or 0.0)))
     for name in RATES:
         add(name, rate(point, name, groups.of_image, drawn), groups_of_rate(point, name, groups))
     settings: dict[str, object] = {

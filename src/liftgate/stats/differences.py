@@ -62,6 +62,18 @@ def difference_t(
     return replace(interval, low=min(interval.low, wide.low), high=max(interval.high, wide.high))
 
 
+def reaching_further(interval: Interval, *, down: float = 0.0, up: float = 0.0) -> Interval:
+    """Return an interval with longer sides, where there is one; its standard error stays.
+
+    >>> longer = reaching_further(Interval(0.5, 0.4, 0.6, 0.95, "t", 240, 20), up=0.25)
+    >>> longer.low, longer.high
+    (0.4, 0.85)
+    """
+    if interval.low is None or interval.high is None:
+        return interval
+    return replace(interval, low=interval.low - down, high=interval.high + up)
+
+
 def reach_of_both(difference: Interval, first: Interval, second: Interval) -> Interval:
     """Return a difference on neither side shorter than the square-and-add of both models' own intervals.
 
