@@ -79,6 +79,8 @@ def test_uneven_groups_are_worth_fewer_degrees_of_freedom() -> None:
     uneven = korn_graubard([90, 8, 10, 7, 9, 8], [100, 10, 10, 10, 10, 10])
     assert even.groups_effective == 6 and uneven.groups_effective == pytest.approx(150**2 / (100**2 + 500))
     assert "one group dominates" in uneven.note and not even.note
+    nearly_even = korn_graubard([9, 8, 10, 7, 9], [10, 10, 10, 10, 11])
+    assert nearly_even.note == "the 5 groups are worth 5.0 even ones", "none of them dominates"
 
 
 def test_misses_that_few_groups_hold_are_worth_fewer_degrees_of_freedom() -> None:

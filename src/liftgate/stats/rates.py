@@ -214,7 +214,9 @@ def interval_over_groups(
     low, high = bounds
     if not note and low is not None and groups.effective < MIN_GROUPS - 1e-9:
         worth = f"{groups.total} groups are worth {groups.effective:.1f} even ones"
-        if groups.largest_share * MIN_GROUPS > 1:
+        if groups.effective >= 0.9 * groups.informative:  # nearly even, and hardly enough
+            note = f"the {worth}"
+        elif groups.largest_share * MIN_GROUPS > 1:
             share = f"{groups.largest_share:.0%} of what informs the number"
             note = f"one group dominates: the largest holds {share}, so the {worth}"
         else:
