@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liftgate.stats.clustered import cluster_ratio_t
 from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import Interval
-from liftgate.stats.rates import clopper_pearson, korn_graubard, ratio_variance, wilson, within_whole_groups
+from liftgate.stats.rates import (
+    alike_variance,
+    clopper_pearson,
+    korn_graubard,
+    ratio_variance,
+    wilson,
+    within_whole_groups,
+)
 
 
 def test_wilson_equals_the_published_figures() -> None:
@@ -157,3 +165,30 @@ def test_groups_that_happen_to_agree_tell_no_more_than_independent_trials_and_t_
     interval = korn_graubard([24, 24, 24, 24, 25], [30] * 5)
     assert interval.n_effective == pytest.approx(150 * (normal_quantile(0.95) / t_quantile(0.95, 4)) ** 2)
     assert interval.n_effective < 76
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_with_even_groups_their_variance_is_the_same_by_all_of_them(size: int) -> None:
+    hits = np.array([0.0, 0, 1, 1, 0, 1, 1, 1]) * size
+    sizes = np.full(8, float(size))
+    of_all = alike_variance(hits, sizes, 5 / 8 * 3 / 8)
+    assert of_all == pytest.approx(ratio_variance(hits, sizes) if size > 1 else 0.0), "single trials have no groups"
+
+
+def test_groups_that_differ_by_chance_alone_have_no_variance_of_their_own() -> None:
+    assert alike_variance(np.array([5.0, 10, 20]), np.array([10.0, 20, 40]), 0.25) == 0
+
+
+def test_a_gate_at_the_truth_seldom_passes_where_groups_are_wholly_right_or_wrong() -> None:
+    """100 groups of sizes 1, 1/2, 1/3 …: where the large ones agree by chance, the small ones say how groups differ."""
+    rng = np.random.default_rng(0)
+    sizes = np.maximum(1, np.round(96 / np.arange(1, 101)))
+    runs = [korn_graubard((rng.random(100) < 0.75) * sizes, sizes) for _ in range(500)]
+    assert np.mean([run.low is not None and run.low > 0.75 for run in runs]) <= 0.035, "5% before decision 56"
+    counts = [sizes * rng.gamma(0.5, 2, 100) for _ in range(500)]
+    of_images = [np.average((y / sizes - y.sum() / sizes.sum()) ** 2, weights=sizes) / sizes.sum() for y in counts]
+    found = [
+        cluster_ratio_t(y, sizes, n_images=int(sizes.sum()), simple_variance=simple)
+        for y, simple in zip(counts, of_images, strict=True)
+    ]
+    assert np.mean([run.high is not None and run.high < 1 for run in found]) <= 0.035, "false positives per image, 6% before"

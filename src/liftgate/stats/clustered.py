@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.kernels.ordering import distinct, sample_quantiles
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.rates import (
+    alike_variance,
     effective_trials,
     exact_bounds,
     interval_over_groups,
@@ -144,7 +146,8 @@ def cluster_ratio_t(
     """Return the interval of Σ numerator / Σ denominator over groups, by the linearised cluster SE and t; not below 0.
 
     Counts are skewed, so the upper bound is that of the log scale, which is further away, and degrees of freedom count
-    the groups that hold them (Kish, of the numerator + 1/2) where these are fewer. If the numerator is 0 in all
+    the groups that hold them (Kish, of the numerator + 1/2) where these are fewer. With a `simple_variance` it is no
+    shorter than if large groups differed as much as all groups do (`alike_variance`). If the numerator is 0 in all
     groups, it is that of a Poisson count of zero in as many units as there are effective groups.
 
     Args:
@@ -172,9 +175,13 @@ def cluster_ratio_t(
     # A few groups that hold most of the count are what the variance rests on.
     holding = groups._replace(effective=min(groups.effective, count_groups(y + 0.5).effective))
     reach = reach_of(with_trend(holding, float(groups.informative), y, x), level)
+    down, up = reach.low * error, reach.high * error
+    if simple_variance is not None:
+        of_all = t_quantile(level, groups.degrees) * math.sqrt(alike_variance(y, x, simple_variance * n_images))
+        down, up = max(down, of_all), max(up, of_all)
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
-    low, high = max(0.0, ratio - reach.low * error), transformed_bounds(ratio, reach.high * error, "log").high
+    low, high = max(0.0, ratio - down), transformed_bounds(ratio, up, "log").high
     return interval_over_groups(groups, ratio, (low, high), level, "cluster-se-t", n_images, effect, worth, error)
 
 

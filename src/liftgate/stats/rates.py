@@ -120,7 +120,8 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     corrected for its own uncertainty by (z/t)² and at most the number of trials; Clopper–Pearson is applied to it. t
     has effective groups − 1 degrees of freedom, so that uneven groups count as fewer, and so do groups over which the
     rarer of hits and misses is unevenly spread (`effective_spread`), because the variance rests on these; it is longer
-    on the side to which more large groups may pull the rate (`with_trend`). Where all
+    on the side to which more large groups may pull the rate (`with_trend`). It is no shorter than if large groups
+    differed as much as all groups do (`alike_variance`). Where all
     trials are hits, or none, the variance holds no information, and the effective groups count as trials; where fewer
     than five groups hold the rarer of the two, it holds little, and a group counts as at most m^(e/5) trials, m being
     its trials and e the number of these groups. Groups without trials do not count.
@@ -148,7 +149,11 @@ def korn_graubard(hits: ArrayLike, trials: ArrayLike, level: float = 0.95, *, n_
     rarer = k if rate < 0.5 else n - k
     even = groups.effective
     groups = with_trend(groups._replace(effective=min(even, effective_spread(rarer))), even, k, n)
-    worth = effective_trials(rate, ratio_variance(k, n), total, groups, level, int(np.count_nonzero(rarer)))
+    of_each = effective_trials(rate, ratio_variance(k, n), total, groups, level, int(np.count_nonzero(rarer)))
+    of_all = effective_trials(rate, alike_variance(k, n, rate * (1 - rate)), total, by_size(groups, even), level)
+    worth = EffectiveTrials(
+        min(of_each.low, of_all.low), min(of_each.high, of_all.high), max(of_each.design_effect, of_all.design_effect)
+    )
     return interval_over_groups(
         groups, rate, exact_bounds(rate, worth, level), level, "korn-graubard", images, worth.design_effect,
         min(worth.low, worth.high),
@@ -171,6 +176,38 @@ def ratio_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float
     total = float(x.sum())
     residual = (y - float(y.sum()) / total * x) / (1 - x / total)
     return float(np.sum(residual**2)) * (len(x) - 1) / len(x) / total**2
+
+
+def by_size(groups: GroupCount, even: float) -> GroupCount:
+    """Return the count for `alike_variance`, which rests on all groups by their size: `even` effective ones (Kish)."""
+    return groups._replace(effective=even, low_factor=1.0, high_factor=1.0)
+
+
+def alike_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float64], of_one: float) -> float:
+    """Return the variance of Σ numerator / Σ denominator if all groups, large or small, differ by as much.
+
+    `ratio_variance` rests on the squares of the largest groups: where these agree by chance, it is too small. How much
+    groups differ is estimated from all of them here (analysis of variance, each weighted by its size), and holds for
+    the sizes that they have. With equal groups it is that of `ratio_variance`; 0 where groups differ by no more than
+    chance within them.
+
+    Args:
+        numerator: (G,) by group.
+        denominator: (G,) by group, its number of trials or images.
+        of_one: variance of a single trial, or image, over all groups.
+    """
+    some = denominator > 0
+    y, x = numerator[some], denominator[some]
+    total, between = float(x.sum()), len(x) - 1
+    share = x / total
+    square = float(np.sum(share**2))
+    if total - between <= 1 or not between:
+        return 0.0
+    apart = float(np.sum((y - float(y.sum()) / total * x) ** 2 / x))
+    of_groups = (apart - between * of_one) / ((1 - square) * (total - between))
+    if of_groups <= 0:
+        return 0.0
+    return of_groups * square + max(0.0, of_one - of_groups * (1 - square)) / total
 
 
 def effective_trials(
