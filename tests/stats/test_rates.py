@@ -191,4 +191,4 @@ def test_a_gate_at_the_truth_seldom_passes_where_groups_are_wholly_right_or_wron
         cluster_ratio_t(y, sizes, n_images=int(sizes.sum()), simple_variance=simple)
         for y, simple in zip(counts, of_images, strict=True)
     ]
-    assert np.mean([run.high is not None and run.high < 1 for run in found]) <= 0.035, "false positives per image, 6% before"
+    assert np.mean([run.high is not None and run.high < 1 for run in found]) <= 0.035, "6% before"

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 STATISTICS = 7
 """Version of intervals and verdict rules. It is part of the key of every evaluation and verdict of a study, so that
 those of another version are judged again, from the stored predictions; 1: Liftgate 0.1.0, 2: before decision 24, 3:
-before decision 44, 4: before decision 51, 5: before decision 53, 6: before decisions 55
-and 56"""
+before decision 44, 4: before decision 51, 5: before decision 53, 6: before decision 55"""
 DEFAULT_CONF = 0.25
 """Confidence threshold of rates where none is given."""
 
