@@ -113,7 +113,7 @@ def size(claim: str, /, *values: object, **options: object) -> SizeAnswer:
         UsageError: no such claim, or as that function.
 
     >>> size("rate", 0.95, 0.98).images
-    312
+    313
     """
     questions: dict[str, Callable[..., SizeAnswer]] = {
         "rate": size_rate,
