@@ -2,7 +2,8 @@
 
 The exact test of independent trials needs no variance. Korn–Graubard's interval estimates that between groups, so few
 groups, few misses, and trials that happen to vary cost it power: planned by the exact test and a design effect it
-showed 50 to 75% of the claims it was to show with 80%. So samples are drawn, and the gate's own interval judges them.
+showed at most 76% of the claims that it was to show with 80%, and hardly any where next to nothing is missed. So
+samples are drawn, and the gate's own interval judges them.
 """
 
 from __future__ import annotations
