@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +55,12 @@ def test_ends_and_what_is_no_number() -> None:
     assert (beta_share(0, 2, 3), beta_share(1, 2, 3), t_tails(math.inf, 5), t_tails(0, 5)) == (0, 1, 0, 1)
     assert math.isnan(t_tails(math.nan, 5))
     assert t_quantile(0, 5) == 0
+
+
+@pytest.mark.parametrize("quantile", [t_quantile, beta_quantile, normal_quantile, t_tails, beta_share])
+def test_numbers_of_numpy_give_pythons_whoever_asked_before(quantile: Callable[..., float]) -> None:
+    # numpy's number equals Python's and has its hash, so a cache keeps the first answer for both.
+    asked = (0.913, 3.0, 7.0)[: len(inspect.signature(quantile).parameters)]
+    answers = [quantile(*(np.float64(value) for value in asked)), quantile(*asked)]
+    assert [type(answer) for answer in answers] == [float, float]
+    assert answers[0] == answers[1]

@@ -16,7 +16,7 @@ _NEAR_NORMAL = 1000
 
 def normal_quantile(level: float) -> float:
     """Return z with P(|Z| ≤ z) = level: 1.96 for 0.95. One-sided: P(Z ≤ z) = share for a level of 2·share − 1."""
-    return -NormalDist().inv_cdf((1 - level) / 2)
+    return -NormalDist().inv_cdf((1 - float(level)) / 2)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -28,6 +28,7 @@ def t_quantile(level: float, degrees: float) -> float:
     >>> round(t_quantile(0.95, 7), 4), round(t_quantile(0.95, 1e9), 4)
     (2.3646, 1.96)
     """
+    level, degrees = float(level), float(degrees)  # the cache would give numpy's type to whoever asks with a float next
     if level < 0:
         return -t_quantile(-level, degrees)
     if degrees > _NEAR_NORMAL:  # Abramowitz & Stegun 26.7.5
@@ -49,6 +50,7 @@ def t_tails(t: float, degrees: float) -> float:
     >>> round(t_tails(2.3646, 7), 4)
     0.05
     """
+    t, degrees = float(t), float(degrees)
     if math.isinf(t):
         return 0.0
     total = degrees + t * t
@@ -58,6 +60,7 @@ def t_tails(t: float, degrees: float) -> float:
 @functools.lru_cache(maxsize=4096)
 def beta_quantile(share: float, a: float, b: float) -> float:
     """Return x with P(X ≤ x) = share for X ~ Beta(a, b), by Newton's method, or bisection where that is slow."""
+    share, a, b = float(share), float(a), float(b)  # as in `t_quantile`
     if share <= 0 or share >= 1:
         return min(max(share, 0.0), 1.0)
     low, high, x, step = 0.0, 1.0, a / (a + b), 1.0
@@ -82,7 +85,7 @@ def beta_share(x: float, a: float, b: float) -> float:
     >>> round(beta_share(0.5, 2, 3), 4)
     0.6875
     """
-    return _incomplete_beta(x, 1 - x, a, b)
+    return _incomplete_beta(float(x), 1 - float(x), float(a), float(b))
 
 
 def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
