@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from liftgate.errors import UsageError
@@ -13,14 +12,20 @@ Value = str | int | float | None
 Row = Mapping[str, Value]
 
 
+def _escape(text: str) -> str:
+    from html import escape  # here: every verb imports this module, only notebooks show its tables
+
+    return escape(text)
+
+
 def html_table(title: str, rows: Sequence[Row], foot: str) -> str:
     """Return rows as an HTML table that inherits the notebook's colours."""
     columns = list(rows[0]) if rows else []
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{_escape(name)}</th>" for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{_cell(row.get(name))}</td>" for name in columns) + "</tr>" for row in rows)
     return (
-        f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table><p>{escape(foot)}</p>"
+        f"<table><caption>{_escape(title)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table><p>{_escape(foot)}</p>"
     )
 
 
@@ -30,10 +35,10 @@ def bar_svg(counts: Mapping[str, int], colours: Mapping[str, str]) -> str:
     for name, count in counts.items():
         if count:
             width = 300 * count / total
-            label = f"<title>{count} {escape(name)}</title>"
+            label = f"<title>{count} {_escape(name)}</title>"
             parts.append(f'<rect x="{at:.1f}" width="{width:.1f}" height="14" fill="{colours[name]}">{label}</rect>')
             at += width
-    text = escape(", ".join(f"{count} {name}" for name, count in counts.items()))
+    text = _escape(", ".join(f"{count} {name}" for name, count in counts.items()))
     return f'<svg role="img" aria-label="{text}" width="300" height="14">{"".join(parts)}</svg>'
 
 
@@ -58,7 +63,7 @@ def curve_svg(values: Sequence[float | None], mark: int | None, label: str) -> s
     dot = values[mark] if mark is not None and 0 <= mark < len(values) else None
     x, y = ("", "") if dot is None or mark is None else place(mark, dot).split(",")
     circle = f'<circle cx="{x}" cy="{y}" r="3.5" fill="#c2410c"/>' if x else ""
-    text = escape(f"{label}, from {low:.4g} to {high:.4g}")
+    text = _escape(f"{label}, from {low:.4g} to {high:.4g}")
     line = f'<polyline points="{points}" fill="none" stroke="#2563eb" stroke-width="1.5"/>'
     return f'<svg role="img" aria-label="{text}" width="300" height="60">{line}{circle}</svg>'
 
@@ -77,13 +82,13 @@ def interval_svg(low: float, estimate: float, high: float, margin: float, label:
     ]
     lines.append(f'<line x1="{place(low)}" x2="{place(high)}" y1="16" y2="16" stroke="#2563eb" stroke-width="3"/>')
     dot = f'<circle cx="{place(estimate)}" cy="16" r="5" fill="#2563eb"/>'
-    text = escape(f"{label}: {estimate:+.4f} from {low:+.4f} to {high:+.4f}, margin {margin:+g}")
+    text = _escape(f"{label}: {estimate:+.4f} from {low:+.4f} to {high:+.4f}, margin {margin:+g}")
     return f'<svg role="img" aria-label="{text}" width="300" height="32">{"".join(lines)}{dot}</svg>'
 
 
 def page_frame(page: str) -> str:
     """Return a whole HTML page as a frame in a notebook, closed against the notebook around it."""
-    return f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" width="100%" height="720"></iframe>'
+    return f'<iframe srcdoc="{_escape(page)}" sandbox="allow-scripts" width="100%" height="720"></iframe>'
 
 
 def data_frame(rows: Sequence[Row], library: str) -> Any:
@@ -103,4 +108,4 @@ def data_frame(rows: Sequence[Row], library: str) -> Any:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4f}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4f}" if isinstance(value, float) else _escape(str(value))

@@ -18,6 +18,11 @@ def test_keys_rise_and_equal_ones_keep_their_order(keys: np.ndarray) -> None:
     np.testing.assert_array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
 
 
+def test_keys_in_order_are_left_as_they_are_but_negative_ones_come_last_as_unsigned() -> None:
+    assert stable_order(np.array([1, 1, 4, 7])).tolist() == [0, 1, 2, 3]
+    assert stable_order(np.array([-2, -1, 4, 7])).tolist() == [2, 3, 0, 1]
+
+
 @settings(deadline=None)
 @given(arrays.arrays(np.float64, st.integers(0, 60), elements=numbers))
 def test_falling_numbers_are_those_of_a_stable_sort_of_their_negatives(values: np.ndarray) -> None:

@@ -73,8 +73,9 @@ def found_by_group(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (G,) how many objects of each group are found at an IoU threshold, and (G,) how many there are."""
     rows, bit = table.ranked(metric.size), np.uint16(1 << threshold)
-    hit = ((rows.hit & bit) != 0) & (rows.rank < metric.max_detections)
-    objects = groups.group[table.label_image[table.counted[SIZES.index(metric.size)]]]
+    hit = np.flatnonzero((rows.hit & bit) != 0)
+    hit = hit[rows.rank[hit] < metric.max_detections]
+    objects = table.objects(metric.size, groups.group, groups.n_groups).group
     return _count(groups.group[rows.image[hit]], groups.n_groups), _count(objects, groups.n_groups)
 
 
@@ -115,7 +116,7 @@ def whole_groups(table: MatchTable, metric: AveragedMetric, groups: Units) -> fl
     wrong = _is_confident_error(table, metric, threshold)
     place, cls = groups.group[table.image[wrong]], table.cls[wrong]
     trials = found_by_group(table, metric, groups, threshold)[1] + _count(place, size)
-    number = _objects_of_classes(table, metric, groups)
+    number = table.objects(metric.size, groups.group, groups.n_groups).number
     each = np.divide(1.0, number, out=np.zeros_like(number), where=number > 0)
     errors = np.bincount(place, each[cls], minlength=size + 1)[:size]
     shares = _object_information(table, metric, groups, power=1)
@@ -241,26 +242,10 @@ def _object_information(table: MatchTable, metric: AveragedMetric, groups: Units
 
     With `power` 1 it is Σ 1/N: what the group holds of a mean over classes.
     """
-    group, cls = _counted_objects(table, metric, groups)
-    number = _objects_of_classes(table, metric, groups)
-    found = np.bincount(group, number[cls] ** -power, minlength=groups.n_groups).astype(np.float64)
+    objects = table.objects(metric.size, groups.group, groups.n_groups)
+    weight = objects.number[objects.cls] ** -power
+    found = np.bincount(objects.group, weight, minlength=groups.n_groups).astype(np.float64)
     return found if groups.weight is None else found * groups.weight**power
-
-
-def _objects_of_classes(table: MatchTable, metric: AveragedMetric, groups: Units) -> Floats:
-    """Return (K,) how many objects each class has."""
-    _, cls = _counted_objects(table, metric, groups)
-    return np.bincount(cls, minlength=len(table.classes)).astype(np.float64)
-
-
-def _counted_objects(
-    table: MatchTable, metric: AveragedMetric, groups: Units
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return group and class of each object that the metric counts."""
-    counted = table.counted[SIZES.index(metric.size)]
-    group, cls = groups.group[table.label_image[counted]], table.label_class[counted]
-    inside = group < groups.n_groups
-    return group[inside], cls[inside]
 
 
 def _sum_by_group(weight: Floats, groups: Units) -> Floats:

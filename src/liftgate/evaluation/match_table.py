@@ -49,6 +49,19 @@ class WeightedPositives(NamedTuple):
     """(K, L)"""
 
 
+class CountedObjects(NamedTuple):
+    """Objects that count in one size range, of the images in groups; kept for the metrics that share them."""
+
+    of_image: NDArray[np.int64]
+    """(n_images,) index of each image's group; images outside have one that is not below n_groups"""
+    group: NDArray[np.int64]
+    """(m,) group of each object"""
+    cls: NDArray[np.int64]
+    """(m,) class of each object"""
+    number: NDArray[np.float64]
+    """(K,) how many objects each class has"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MatchTable:
     """Matched detections, sorted by class, then score (best first), image and position in the file.
@@ -85,6 +98,7 @@ class MatchTable:
     """AP and AR count rows whose rank is below this"""
     _ranked: dict[str, RankedRows] = field(default_factory=dict, init=False, repr=False)
     _weighted: dict[str, WeightedPositives] = field(default_factory=dict, init=False, repr=False)
+    _objects: dict[str, CountedObjects] = field(default_factory=dict, init=False, repr=False)
 
     def ranked(self, size: str) -> RankedRows:
         """Return the rows that AP counts in a size range, found once: every weighting of the table needs them."""
@@ -116,6 +130,18 @@ class MatchTable:
             f"{self.beyond_limit:,} detections are beyond the best {self.limit} of their image and class: AP and AR "
             "leave them out, as COCO does; recall, precision and false positives at a threshold count them"
         )
+
+    def objects(self, size: str, group: NDArray[np.int64], n_groups: int) -> CountedObjects:
+        """Return the objects that count in a size range, of images whose group (n_images,) is below `n_groups`."""
+        known = self._objects.get(size)
+        if known is None or known.of_image is not group:
+            counted = np.flatnonzero(self.counted[SIZES.index(size)])
+            of_object = group[self.label_image[counted]]
+            inside = of_object < n_groups
+            cls = self.label_class[counted[inside]]
+            number = np.bincount(cls, minlength=len(self.classes)).astype(np.float64)
+            known = self._objects[size] = CountedObjects(group, of_object[inside], cls, number)
+        return known
 
     def positives(self, size: str, unit: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
         """Return (K, n_units) the number of objects that count, by class and by the unit of their image."""

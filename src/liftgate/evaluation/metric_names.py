@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from liftgate.errors import UsageError
 from liftgate.suggestions import did_you_mean
 
 
-@dataclass(frozen=True, slots=True)
-class AveragedMetric:
+class AveragedMetric(NamedTuple):
     """A metric that averages over classes and IoU thresholds."""
 
     kind: str

@@ -50,7 +50,6 @@ class SampleValues:
         """Begin with what is `known`: (K, 10, 1 + halves) of the weights that `halved_sample` returns."""
         self._table = table
         self._groups = groups
-        self._inside = (groups.group < groups.n_groups).astype(np.int64)
         self._found = dict(known)
 
     def unseen_variance(self, metric: AveragedMetric) -> float:
@@ -85,12 +84,17 @@ class SampleValues:
         A rare class whose few objects were all found is constant over the draws, but would not be in another sample.
         Its objects then count as independent trials, plus the four of Agresti & Coull.
         """
-        values, number = self.by_class(metric)[:, 0], self._table.positives(metric.size, self._inside, 2)[:, 1]
+        values, number = self.by_class(metric)[:, 0], _objects_of_classes(self._table, metric, self._groups)
         known = (number > 0) & np.isfinite(values)
         number, worth = number[known], values[known] * number[known]
         extreme = (worth < 1) | (worth > number - 1)
         share = (worth + 2) / (number + 4)
         return float(np.sum((share * (1 - share) / number)[extreme])) / len(number) ** 2 if len(number) else 0.0
+
+
+def _objects_of_classes(table: MatchTable, metric: AveragedMetric, groups: Units) -> Floats:
+    """Return (K,) how many objects of each class count."""
+    return table.objects(metric.size, groups.group, groups.n_groups).number
 
 
 def recall_point_variance(
@@ -104,8 +108,9 @@ def recall_point_variance(
         table: the matched detections of a model.
         control: those of the model that its difference is taken to; None: the model alone.
     """
-    inside = (groups.group < groups.n_groups).astype(np.int64)
-    n_classes = int((table.positives(metric.size, inside, 2)[:, 1] > 0).sum())
+    if metric.kind != "AP":
+        return 0.0
+    n_classes = int((_objects_of_classes(table, metric, groups) > 0).sum())
     if not 0 < n_classes * len(metric.thresholds) < _MANY_PARTS:
         return 0.0
     return float(np.nansum(recall_point_variances(metric, groups, table, control))) / n_classes**2
@@ -120,8 +125,8 @@ def recall_point_variances(
     points jump together: near 1 these may be all of them. So do two models, whose difference then does not jump. NaN
     where there is no object of the class. Arguments as of `recall_point_variance`.
     """
-    inside = (groups.group < groups.n_groups).astype(np.int64)
-    number = table.positives(metric.size, inside, 2)[:, 1]
+    inside = groups.group < groups.n_groups
+    number = _objects_of_classes(table, metric, groups)
     if metric.kind != "AP":
         return np.where(number > 0, 0.0, np.nan)
     jumps = _jumps(table, metric, inside, number)
@@ -150,18 +155,19 @@ def first_point_reaches(metric: AveragedMetric, groups: Units, table: MatchTable
         table: the matched detections of a model.
     """
     inside = groups.group < groups.n_groups
-    number = table.positives(metric.size, inside.astype(np.int64), 2)[:, 1]
+    number = _objects_of_classes(table, metric, groups)
     reach = np.where(number > 0, 0.0, np.nan)
     if metric.kind != "AP":
         return reach
-    rows = table.ranked(metric.size)
-    counted = (rows.rank < metric.max_detections) & inside[rows.image]
-    hit = counted & ((rows.hit & np.uint16(1 << metric.thresholds[0])) != 0)
-    found = np.diff(np.append(0, np.cumsum(hit))[rows.start])
+    rows, bit = table.ranked(metric.size), np.uint16(1 << metric.thresholds[0])
+    hits = np.flatnonzero((rows.hit & bit) != 0)  # few of the rows, so the other conditions are asked of them alone
+    hits = hits[(rows.rank[hits] < metric.max_detections) & inside[rows.image[hits]]]
+    found = np.diff(np.searchsorted(hits, rows.start))
     for k in np.flatnonzero(found < _SELDOM_FOUND * number):
         own = slice(rows.start[k], rows.start[k + 1])
-        hits, skips = rows.hit[own][counted[own]], rows.skip[own][counted[own]]
-        reach[k] = np.mean([1 - _largest_precision(hits, skips, one) for one in metric.thresholds]) / (_POINTS + 1)
+        counted = (rows.rank[own] < metric.max_detections) & inside[rows.image[own]]
+        of_class = rows.hit[own][counted], rows.skip[own][counted]
+        reach[k] = np.mean([1 - _largest_precision(*of_class, one) for one in metric.thresholds]) / (_POINTS + 1)
     return reach
 
 
@@ -172,7 +178,7 @@ def _largest_precision(hits: NDArray[np.uint16], skips: NDArray[np.uint16], thre
     return float(np.max(np.cumsum(hit)[hit] / np.cumsum(live)[hit], initial=0.0))
 
 
-def _jumps(table: MatchTable, metric: AveragedMetric, inside: NDArray[np.int64], number: Floats) -> Floats:
+def _jumps(table: MatchTable, metric: AveragedMetric, inside: NDArray[np.bool_], number: Floats) -> Floats:
     """Return (K, points) by how much the AP of a class may jump where its largest recall passes a point."""
     jumps = np.zeros((len(number), _POINTS + 1))
     for threshold in metric.thresholds:
@@ -182,10 +188,12 @@ def _jumps(table: MatchTable, metric: AveragedMetric, inside: NDArray[np.int64],
     return jumps
 
 
-def _last_hits(table: MatchTable, size: str, threshold: int, inside: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _last_hits(table: MatchTable, size: str, threshold: int, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return (K,) hits of each class, and (K,) its precision where its recall is largest; 0 without a hit."""
     a, bit = SIZES.index(size), np.uint16(1 << threshold)
-    live = ((table.skip[a] & bit) == 0) & (table.rank < table.limit) & (inside[table.image] > 0)
+    live = ((table.skip[a] & bit) == 0) & (table.rank < table.limit)
+    if not inside.all():
+        live &= inside[table.image]
     hit, dead = np.flatnonzero(live & ((table.hit[a] & bit) != 0)), np.flatnonzero(~live)
     begin = table.start[:-1]
     first, after = np.searchsorted(hit, [begin, table.start[1:]])

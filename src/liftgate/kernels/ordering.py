@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from liftgate.kernels.compiler import compiled
 
-_BITS = 11
+_BITS = 13
 _MASK = (1 << _BITS) - 1
 
 
@@ -30,6 +30,8 @@ def stable_order(keys: NDArray[np.int64], order: NDArray[np.int32] | None = None
     if not len(order):
         return order
     keys = keys[order]
+    if (keys[1:] >= keys[:-1]).all() and keys[0] >= 0:  # as files often are; from 0 on, unsigned order is that of signs
+        return order.copy()
     varies = int(np.bitwise_or.reduce(keys ^ keys[0])) & 0xFFFF_FFFF_FFFF_FFFF
     spare, counts = (np.empty_like(keys), np.empty_like(order)), np.empty(_MASK + 1, dtype=np.int64)
     current = (keys, order.copy())

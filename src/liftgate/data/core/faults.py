@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +87,7 @@ def fault_line(dataset: Dataset) -> str:
     return f"{dataset.name} was read with faults ({kinds}{more}): `liftgate check` shows where"
 
 
-@dataclass(frozen=True, slots=True)
-class FaultKind:
+class FaultKind(NamedTuple):
     """One kind of fault."""
 
     meaning: str

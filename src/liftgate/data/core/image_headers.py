@@ -6,9 +6,8 @@ import os
 import stat
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from liftgate.data.core.dataset import Fault
 from liftgate.data.core.pictures import open_picture
@@ -27,8 +26,7 @@ _CHUNK = 64
 _THREADS = min(16, 4 * (os.cpu_count() or 1))
 
 
-@dataclass(frozen=True, slots=True)
-class ImageHeader:
+class ImageHeader(NamedTuple):
     """Size as stored and EXIF orientation; `kind` and `problem` are those of a `Fault` if the file has one."""
 
     width: int = 0
