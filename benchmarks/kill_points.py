@@ -35,7 +35,7 @@ TIME = re.compile(r"\d{8}T\d{6}Z?")
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return file → hash of what is in it, of a database of its tables' names; without caches and locks."""
+    """Return file → hash of what is in it, of a database its tables, of a registry's its counts too."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = TIME.sub("TIME", path.relative_to(folder).as_posix())
@@ -54,7 +54,10 @@ def contents(folder: Path) -> dict[str, str]:
 
 def _schema(path: Path) -> str:
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        return str(database.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall())
+        found = database.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
+        if path.with_name("registry.lock").exists():
+            found += database.execute("SELECT kind, COUNT(*) FROM entries GROUP BY kind").fetchall()
+        return str(found)
 
 
 class Undisturbed(NamedTuple):

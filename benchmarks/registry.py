@@ -36,11 +36,11 @@ print("ready", flush=True)
 while True:
     try:
         if random.random() < 0.4:
-            done = liftgate.rollback(registry=registry)
+            done = liftgate.rollback(random.choice([*versions, None]), registry=registry)
         else:
             done = liftgate.promote(random.choice(versions), registry=registry)
     except UsageError as error:
-        assert "go back" in error.what, error
+        assert "go back" in error.what or "before the present" in error.what, error
         continue
     if done.changed:
         print("done", done.entry, flush=True)
@@ -140,8 +140,8 @@ def make_registry(folder: Path) -> Path:
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     liftgate.run(folder / "study.yaml")
-    for _ in range(3):
-        liftgate.add_model(folder / "study.yaml", registry=folder / "models")
+    for version in ("v0", "v0.1", "v0.2"):
+        liftgate.add_model(folder / "study.yaml", registry=folder / "models", version=version)
     return folder / "models"
 
 

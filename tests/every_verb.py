@@ -92,7 +92,7 @@ COMMANDS: dict[str, list[str]] = {
     "bundle": ["export", "exported", "--on-target", "--data", "set/data.yaml", "--groups", GROUPS, "--precisions",
                "int8", "--calibration", "32", "--out", "bundle"],
     "prove": ["export", "a.onnx", "--prove", *TEST_SET, "--groups", GROUPS, "--exports", "exported"],
-    "add a file": ["models", "add", "b.onnx", "--registry", "models"],
+    "add a file": ["models", "add", "c.onnx", "--registry", "models"],
     "add an arm": ["models", "add", "done/study.yaml", "--registry", "models", "--export", "exported"],
     "attach": ["models", "attach", "v0", "exported", "--registry", "models"],
     "promote": ["models", "promote", "v0", "--override", "--reason", "a trial", "--registry", "models"],
@@ -146,6 +146,7 @@ def _write_models(folder: Path) -> None:
     for name, model, order in (("p", "a", (0, 1, 2)), ("q", "b", (1, 0, 2)), ("wrong", "b", (1, 0, 2))):
         write_detector(folder / f"{model}.onnx", order=order, shift=0.5 if model == "b" else 0.0)
         liftgate.predict(folder / f"{model}.onnx", data, folder / f"{name}.json", split="test")
+    write_detector(folder / "c.onnx", order=(2, 1, 0))
     for model in ("a", "b"):
         liftgate.add_model(folder / f"{model}.onnx", registry=folder / "models")
     for version in ("v0", "v0.1"):

@@ -39,13 +39,17 @@ def test_a_fault_at_a_place_of_writing_leaves_nothing_half(tried: Any, command: 
         assert faulty.try_place(trial, source, command, mode, place, 1, sound) == [], place
 
 
-def test_a_command_that_was_killed_ends_as_if_it_had_not_been(tried: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "points"), [("sample", (1, 5, 6, 7, 0)), ("add a file", (1, -4, 0)), ("rollback", (1, -5, -2, 0))]
+)
+def test_a_command_that_was_killed_ends_as_if_it_had_not_been(tried: Any, name: str, points: tuple[int, ...]) -> None:
+    """Killed before operation 1, 5 …, and before the last, 0, and those that come so much earlier."""
     kills = load("kill_points")
     source, trial = tried
-    command = kills.COMMANDS["sample"]
+    command = kills.COMMANDS[name]
     usual = kills.undisturbed(trial, source, command)
-    assert usual.operations > 30, "the list of operations comes from what the code does"
-    for number in (1, 5, 6, 7, usual.operations):
+    assert usual.operations > 14, "the list of operations comes from what the code does"
+    for number in [point if point > 0 else usual.operations + point for point in points]:
         assert kills.try_kill(trial, source, command, "", number, usual) == [], number
 
 

@@ -208,7 +208,7 @@ def _write_studies(world: Path) -> None:
     (world / "build").mkdir()
     for file in ("build/model.engine", "yolov8n_today.pt"):
         (world / file).write_bytes(b"weights of another trainer")
-    for weights in ("v0.onnx", "v1.onnx", "best.onnx"):
-        liftgate.add_model(world / weights)
+    for version, weights in (("v0", "v0.onnx"), ("v0.1", "v1.onnx"), ("v0.2", "best.onnx")):
+        liftgate.add_model(world / weights, version=version)
     liftgate.promote("v0", override="what runs")
     liftgate.promote("v0.2", override="to be rolled back")

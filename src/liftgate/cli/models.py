@@ -41,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     promote.add_argument("--override", action="store_true", help="although no verdict allows it; needs --reason")
     promote.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     rollback = actions.add_parser("rollback", help="make the champion before the present one the champion again")
+    rollback.add_argument(
+        "model", nargs="?", metavar="VERSION", help="an earlier champion (default: the one before the last promotion)"
+    )
     rollback.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     verify = actions.add_parser("verify", help="compare every file with its recorded hash, and check the ledger")
     verify.add_argument("--public-key", type=Path, metavar="PEM", help="verify the signature of every version, too")
@@ -110,7 +113,10 @@ def _attach(args: argparse.Namespace) -> int:
 
 def _registered(version: ModelVersion, args: argparse.Namespace) -> int:
     if args.json:
-        emit_json(_row(version))
+        emit_json(_row(version) | {"changed": version.changed})
+        return 0
+    if not version.changed:
+        show(f"{version.version} holds the same already, nothing was added: {version.folder}")
         return 0
     show(f"registered {version.version}: {version.folder}")
     for name in sorted(version.files):
@@ -171,7 +177,12 @@ def _promote(args: argparse.Namespace) -> int:
 def _rollback(args: argparse.Namespace) -> int:
     from liftgate import api
 
-    return _promoted(api.rollback(registry=args.registry, reason=args.reason), args)
+    done = api.rollback(args.model, registry=args.registry, reason=args.reason)
+    if not done.changed and args.model is None and not args.json:
+        show(f"{done.champion} is the champion already, since {done.replaces} was rolled back; nothing was recorded")
+        say("hint: `liftgate models rollback VERSION` goes back further, to the version that it names")
+        return 0
+    return _promoted(done, args)
 
 
 def _promoted(done: Promotion, args: argparse.Namespace) -> int:

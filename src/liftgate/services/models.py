@@ -19,9 +19,10 @@ from liftgate.deploy.registry.evidence import judgement_on
 from liftgate.deploy.registry.mirror import MirrorResult, mirror
 from liftgate.deploy.registry.model_card import unstudied_card_text
 from liftgate.deploy.registry.promotion import Promotion
+from liftgate.deploy.registry.registration import Draft, Registration, register
 from liftgate.deploy.registry.signing import sign_version, verify_signature
 from liftgate.deploy.registry.store import Registry, RegistryCheck
-from liftgate.deploy.registry.version import ModelVersion, next_version, parse_version, product_name, safe_name
+from liftgate.deploy.registry.version import ModelVersion, parse_version, product_name, safe_name
 from liftgate.errors import DataError, LiftgateError, UsageError
 from liftgate.files import write_text
 from liftgate.hashing import file_hash
@@ -53,6 +54,9 @@ def add_model(
 ) -> ModelVersion:
     """Register a version: an arm of a study with everything that its ledger has on it, or a weights file alone.
 
+    Where a version holds the same already, files and evidence, it is returned, `changed` is False and nothing is
+    added: to repeat a call that was killed is safe. With `version` the same can be registered under one more number.
+
     Args:
         source: study.yaml, or a weights file, which then has no verdict.
         registry: folder of the registry; made if it is missing.
@@ -67,7 +71,7 @@ def add_model(
         progress: called as data are read.
 
     Raises:
-        UsageError: the study has not run, the arm was not measured, or the version exists.
+        UsageError: the study has not run, the arm was not measured, or the version exists with other contents.
         Refused: loading a weights file without a study could run code.
         DataError: a file is not the one that the study's ledger names, or no checkpoint.
         LedgerError: one of the ledgers was changed.
@@ -88,23 +92,22 @@ def add_model(
     terms, splits, notes = _data(study, model, progress)
     with store.locked():
         found = judgement_on(Ledger(model.workspace.ledger), model.weights_hash, store.folder)
-        contents = VersionContents(
-            version=version or next_version(one.version for one in store.versions()),
-            name=_name(store, name, f"{_stem(chosen)}_{study.name}"),
-            verdict=None if found is None else found.verdict,
-            model=model,
-            terms=terms,
-            splits=splits,
-            weights_licence=weights_licence,
-            notes=notes,
-        )
-        return store.register(contents.version, contents.entry(_user()), contents.write, copies)
+        verdict = None if found is None else found.verdict
+
+        def draft(number: str, named: str) -> Draft:
+            contents = VersionContents(number, named, verdict, model, terms, splits, weights_licence, notes)
+            return Draft(contents.entry(_user()), contents.write)
+
+        default = f"{_stem(chosen)}_{study.name}"
+        return register(store, Registration(model.weights_hash, draft, default, version, name, copies))
 
 
 def add_export(
     version: str, export: str | Path, *, registry: str | Path = DEFAULT_REGISTRY, name: str | None = None
 ) -> ModelVersion:
     """Keep an export with a registered version, such as an engine that was built on its device later.
+
+    Called again with the same export it adds nothing, and `changed` is False.
 
     Args:
         version: v0, v0.1, … or `champion`.
@@ -113,7 +116,7 @@ def add_export(
         name: of the export there; None: the name of the file or folder.
 
     Raises:
-        UsageError: there is no such version, or it has an export of that name.
+        UsageError: there is no such version, or it has another export of that name.
         DataError: a file of the version is not as it was registered.
     """
     store = Registry(Path(registry))
@@ -169,18 +172,22 @@ def promote(version: str, *, registry: str | Path = DEFAULT_REGISTRY, override: 
     return promotion.promote(Registry(Path(registry)), version, override=override, who=_user())
 
 
-def rollback(*, registry: str | Path = DEFAULT_REGISTRY, reason: str | None = None) -> Promotion:
-    """Make the champion before the present one the champion again; twice: the one before that.
+def rollback(
+    version: str | None = None, *, registry: str | Path = DEFAULT_REGISTRY, reason: str | None = None
+) -> Promotion:
+    """Make an earlier champion the champion again. Called again it changes nothing, and `changed` is False.
 
     Args:
+        version: the earlier champion; None: the one before the present one, if that was promoted. After a rollback
+            an earlier one is gone back to by its name only.
         registry: folder of the registry.
         reason: recorded with it.
 
     Raises:
-        UsageError: there is no champion to go back to.
+        UsageError: there is no champion to go back to, or the version was none before the present one.
         DataError: a file of that version is not as it was registered.
     """
-    return promotion.roll_back(Registry(Path(registry)), reason=reason, who=_user())
+    return promotion.roll_back(Registry(Path(registry)), version, reason=reason, who=_user())
 
 
 def sign_model(version: str, key: str | Path, *, registry: str | Path = DEFAULT_REGISTRY) -> Path:
@@ -253,30 +260,25 @@ def _add_file(
         raise UsageError("no model to register", where=path, expected=expected)
     if path.suffix.lower() in CHECKPOINTS:
         licence = licence or stated_licence(harmless_checkpoint(path))
-    with store.locked():
-        number = version or next_version(one.version for one in store.versions())
-        named = _name(store, name, path.stem)
+    sha256 = file_hash(path)
+
+    def draft(number: str, named: str) -> Draft:
         weights = product_name(named, number, path.suffix.lower())
-        entry = VersionEntry(number, named, weights, {}, weights_licence=licence, who=_user())
-        expected = file_hash(path)
-        card = unstudied_card_text(named, number, expected, licence)
 
         def fill(folder: Path) -> None:
-            copy_weights(path, folder / weights, expected)
+            copy_weights(path, folder / weights, sha256)
+            card = unstudied_card_text(named, number, sha256, licence)
             write_text(folder / product_name("model_card", number, ".md"), card)
 
-        return store.register(number, entry, fill, exports)
+        return Draft(VersionEntry(number, named, weights, {}, weights_licence=licence, who=_user()), fill)
+
+    with store.locked():
+        return register(store, Registration(sha256, draft, path.stem, version, name, exports))
 
 
 def _stem(arm: Arm) -> str:
     first = arm.stages[0].weights if arm.stages else arm.weights
     return Path(first or arm.name).stem
-
-
-def _name(store: Registry, given: str | None, otherwise: str) -> str:
-    """Return the name of a version: as given, else that of the newest version, else the default."""
-    known = [one.entry.name for one in store.versions()]
-    return safe_name(given) if given is not None else known[-1] if known else safe_name(otherwise)
 
 
 def _data(

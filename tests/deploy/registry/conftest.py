@@ -63,8 +63,8 @@ def registered(study: Path, registry: Path) -> Callable[[int], Path]:
     """Return a function that registers so many versions of the arm `long` and returns the registry's folder."""
 
     def register(count: int) -> Path:
-        for _ in range(count):
-            liftgate.add_model(study, registry=registry)
+        for version in ("v0", "v0.1", "v0.2")[:count]:  # by its number: else the same is registered once
+            liftgate.add_model(study, registry=registry, version=version)
         return registry
 
     return register

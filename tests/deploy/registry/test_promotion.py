@@ -137,19 +137,53 @@ def test_an_override_that_is_not_needed_is_not_recorded_as_one(registered: Calla
     assert promotions(registry)[0].reason is None
 
 
-def test_rollback_goes_back_one_champion_at_a_time(registered: Callable[[int], Path]) -> None:
+def test_rollback_goes_back_before_the_last_promotion_and_further_by_name(registered: Callable[[int], Path]) -> None:
     registry = registered(3)
     with pytest.raises(UsageError, match="no champion to go back to"):
         liftgate.rollback(registry=registry)
     for version in ("v0", "v0.1", "v0.2"):
         liftgate.promote(version, registry=registry)
     assert liftgate.rollback(registry=registry, reason="false alarms at night").champion == "v0.1"
-    assert liftgate.rollback(registry=registry).champion == "v0"
+    assert liftgate.rollback("v0", registry=registry).champion == "v0"
     with pytest.raises(UsageError, match="v0 is the only champion so far"):
-        liftgate.rollback(registry=registry)
+        liftgate.rollback("v0.1", registry=registry)
     assert champions_of(registry) == ["v0"] and promotions(registry)[3].reason == "false alarms at night"
     liftgate.promote("v0.2", registry=registry)
+    with pytest.raises(UsageError, match="no champion before the present one") as refused:
+        liftgate.rollback("v0.1", registry=registry)
+    assert refused.value.expected == "v0"
     assert liftgate.rollback(registry=registry).champion == "v0", "what was taken back is no way back"
+
+
+def test_rollback_goes_back_over_several_champions_at_once(registered: Callable[[int], Path]) -> None:
+    registry = registered(3)
+    for version in ("v0", "v0.1", "v0", "v0.2"):
+        liftgate.promote(version, registry=registry)
+    assert liftgate.rollback("v0.1", registry=registry).replaces == "v0.2"
+    assert promotions(registry)[-1].basis == "a champion before v0.2"
+    assert liftgate.rollback("v0", registry=registry).champion == "v0"
+    with pytest.raises(UsageError, match="v0 is the only champion so far"):
+        liftgate.rollback("v0.1", registry=registry)
+
+
+def test_a_rollback_that_is_repeated_goes_back_once(
+    registered: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a kill before it could say so, or by a colleague who saw the same alarm."""
+    registry = registered(3)
+    for version in ("v0", "v0.1", "v0.2"):
+        liftgate.promote(version, registry=registry)
+    rollback = [sys.executable, "-m", "liftgate", "models", "rollback", "--registry", str(registry), "--json"]
+    both = [subprocess.Popen(rollback, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [json.loads(process.communicate()[0]) for process in both]
+    assert [one["champion"] for one in said] == ["v0.1", "v0.1"] and sum(one["changed"] for one in said) == 1
+    done = liftgate.rollback("v0.1", registry=registry)
+    assert (done.champion, done.replaces, done.changed, done.entry) == ("v0.1", "v0.2", False, "")
+    assert main(["models", "rollback", "--registry", str(registry)]) == 0
+    shown = capsys.readouterr()
+    assert "v0.1 is the champion already, since v0.2 was rolled back; nothing was recorded" in shown.out
+    assert "`liftgate models rollback VERSION` goes back further" in shown.err
+    assert champions_of(registry) == ["v0.1"] and len(promotions(registry)) == 4
 
 
 def change(path: Path) -> None:

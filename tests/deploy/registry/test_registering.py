@@ -12,12 +12,15 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import liftgate
 from deploy.export.cards import sound_card
+from deploy.registry.conftest import run_study
+from liftgate.cli import main
 from liftgate.deploy.export.card import Source
 from liftgate.deploy.export.card_file import write_card
 from liftgate.deploy.registry.version import ModelVersion, next_version, parse_version
@@ -53,7 +56,7 @@ def test_a_version_holds_the_products_by_their_names(study: Path, registry: Path
 def test_versions_count_up_and_keep_their_name(registered: Callable[[int], Path], study: Path) -> None:
     registry = registered(2)
     liftgate.add_model(study, registry=registry, version="v1", name="other")
-    liftgate.add_model(study, registry=registry)
+    liftgate.add_model(study, registry=registry, arm="short")
     versions = liftgate.list_models(registry=registry)
     assert [one.version for one in versions] == ["v0", "v0.1", "v1", "v1.1"]
     assert [one.weights.name for one in versions][1:] == ["start_colours_v0.1.pt", "other_v1.pt", "other_v1.1.pt"]
@@ -180,7 +183,9 @@ def test_exports_are_kept_with_a_version_at_once_or_later(study: Path, registry:
     version = liftgate.add_export("v0", tmp_path / "model.engine", registry=registry)
     assert version.exports == ("exports/model", "exports/onnx")
     assert liftgate.verify_models(registry=registry).ok
-    with pytest.raises(UsageError, match="an export of this name"):
+    assert not liftgate.add_export("v0", tmp_path / "model.engine", registry=registry).changed, "the same once more"
+    (tmp_path / "model.engine").write_bytes(b"another engine")
+    with pytest.raises(UsageError, match="another export of this name"):
         liftgate.add_export("v0", tmp_path / "model.engine", registry=registry)
     (version.folder / "exports/onnx/model.onnx").write_bytes(b"another")
     with pytest.raises(DataError, match="v0 is not as it was registered"):
@@ -219,13 +224,60 @@ def test_an_attach_that_was_killed_before_its_entry_goes_on(tmp_path: Path, regi
     assert (version.folder / "exports/other/model.engine").read_bytes() == b"somebody's"
 
 
-def test_two_registrations_at_once_are_two_versions(tmp_path: Path, registry: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(os.urandom(8 << 20))
-    add = command("add", tmp_path / "a.onnx", "--registry", registry)
-    both = [subprocess.Popen(add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
+@pytest.mark.parametrize(("second", "versions"), [("a.onnx", ["v0"]), ("b.onnx", ["v0", "v0.1"])])
+def test_two_at_once_are_one_version_of_the_same_and_two_of_others(
+    tmp_path: Path, registry: Path, second: str, versions: list[str]
+) -> None:
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).write_bytes(os.urandom(8 << 20))
+    adds = [command("add", tmp_path / name, "--registry", registry, "--json") for name in ("a.onnx", second)]
+    both = [subprocess.Popen(add, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for add in adds]
+    said = [json.loads(process.communicate()[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(one["changed"] for one in said) == len(versions), "only one registered it, and both name it"
+    assert sorted({one["version"] for one in said}) == versions
     check = liftgate.verify_models(registry=registry)
-    assert check.ok and [one.version for one in liftgate.list_models(registry=registry)] == ["v0", "v0.1"]
+    assert check.ok and [one.version for one in liftgate.list_models(registry=registry)] == versions
+
+
+def test_what_is_added_again_is_the_version_that_is_there(
+    tmp_path: Path, registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.onnx", "b.onnx", "model.engine"):
+        (tmp_path / name).write_bytes(name.encode())
+    first = liftgate.add_model(tmp_path / "a.onnx", registry=registry)
+    again = liftgate.add_model(tmp_path / "a.onnx", registry=registry)
+    assert (first.changed, again.changed) == (True, False) and again.version == first.version
+    liftgate.add_model(tmp_path / "b.onnx", registry=registry)
+    assert liftgate.add_model(tmp_path / "a.onnx", registry=registry).version == "v0", "one that is older, too"
+    assert liftgate.add_model(tmp_path / "a.onnx", registry=registry, version="v0").version == "v0"
+    assert main(["models", "add", str(tmp_path / "a.onnx"), "--registry", str(registry)]) == 0
+    assert f"v0 holds the same already, nothing was added: {registry / 'v0'}" in capsys.readouterr().out
+    others: list[dict[str, Any]] = [
+        {"version": "v0.2"}, {"name": "other"}, {"weights_licence": "MIT"},
+        {"exports": {"orin": tmp_path / "model.engine"}},
+    ]  # fmt: skip
+    for number, other in enumerate(others, 2):
+        added = [liftgate.add_model(tmp_path / "a.onnx", registry=registry, **other) for _ in range(2)]
+        assert [(one.version, one.changed) for one in added] == [(f"v0.{number}", True), (f"v0.{number}", False)]
+    assert liftgate.verify_models(registry=registry).ok and len(liftgate.list_models(registry=registry)) == 6
+
+
+def test_an_arm_is_registered_once_until_its_study_has_more_to_say(study: Path, registry: Path) -> None:
+    added = [liftgate.add_model(study, registry=registry) for _ in range(2)]
+    assert [(one.version, one.changed) for one in added] == [("v0", True), ("v0", False)]
+    gate = {"metric": "mAP50", "treatment": "long", "control": "short", "on": "scenes.test", "margin": 0.04}
+    run_study(study.parent, gates={"lift": gate})
+    newer = liftgate.add_model(study, registry=registry)
+    assert (newer.version, newer.changed) == ("v0.1", True) and newer.weights_hash == added[0].weights_hash
+
+
+def test_a_version_that_was_changed_by_hand_is_no_answer_to_the_same_model(tmp_path: Path, registry: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"a")
+    liftgate.add_model(tmp_path / "a.onnx", registry=registry).product("model_card", ".md").write_text("the best")
+    assert liftgate.add_model(tmp_path / "a.onnx", registry=registry).version == "v0.1"
+    with pytest.raises(UsageError, match="registered already"):
+        liftgate.add_model(tmp_path / "a.onnx", registry=registry, version="v0")
 
 
 def test_what_is_not_what_the_ledger_names_is_not_registered(study: Path, registry: Path) -> None:
@@ -267,7 +319,7 @@ def test_a_mistake_registers_nothing(study: Path, registry: Path, arguments: dic
 def test_a_version_is_never_replaced(registered: Callable[[int], Path], study: Path) -> None:
     registry = registered(1)
     with pytest.raises(UsageError, match="registered already"):
-        liftgate.add_model(study, registry=registry, version="v0")
+        liftgate.add_model(study, registry=registry, version="v0", arm="short")
 
 
 def test_the_results_of_a_study_are_no_registry(study: Path) -> None:
@@ -333,7 +385,7 @@ def test_a_complete_folder_without_an_entry_is_replaced_and_another_is_not(tmp_p
     (registry / "v0.1").mkdir()
     (registry / "v0.1" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="holds other files"):
-        liftgate.add_model(tmp_path / "a.onnx", registry=registry)
+        liftgate.add_model(tmp_path / "a.onnx", registry=registry, version="v0.1")
     assert (registry / "v0.1" / "notes.txt").read_text() == "mine"
     assert [one.problem for one in liftgate.verify_models(registry=registry).damages] == ["it was not registered"]
 

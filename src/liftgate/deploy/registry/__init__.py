@@ -1,7 +1,8 @@
 """Registry of models: versions with their evidence, and which of them is the champion.
 
 version.py       names of versions and of their files
-store.py         Registry: registers versions, reads and verifies them
+store.py         Registry: reads and verifies versions, adds exports to them
+registration.py  register versions, the same only once
 promotion.py     which version is the champion: promote and roll back
 evidence.py      what a study's ledger says about certain weights
 contents.py      the files of a version, from a study

@@ -1,4 +1,4 @@
-"""Which version is the champion: promote one, or go back to the one before.
+"""Which version is the champion: promote one, or go back to an earlier one.
 
 The newest `promotion` entry of the registry's ledger names the champion, and nothing else does. Appending it is one
 transaction, so at any moment, also after a kill, there is exactly one champion (or none before the first promotion).
@@ -108,43 +108,56 @@ def promote(registry: Registry, name: str, *, override: str | None, who: str) ->
     )
 
 
-def roll_back(registry: Registry, *, reason: str | None, who: str) -> Promotion:
-    """Make the champion before the present one the champion again; its files are checked first.
+def roll_back(registry: Registry, name: str | None, *, reason: str | None, who: str) -> Promotion:
+    """Make an earlier champion the champion again; its files are checked first.
+
+    Without a name only a promotion is taken back: what was rolled back already, by a process that was killed before it
+    could say so or by a colleague at the same moment, is not rolled back once more.
+
+    Args:
+        registry: the registry.
+        name: of the earlier champion; None: the one before the present one.
+        reason: recorded with it.
+        who: recorded with it.
 
     Raises:
-        UsageError: there is no champion before.
+        UsageError: there is no champion to go back to, or the version was none before the present one.
         DataError: a file of that version is missing or was changed.
     """
+    registry.require_exists()
     while True:
-        registry.require_exists()
-        wanted = _previous(registry, registry.ledger.records(PromotionEntry))
+        seen = registry.ledger.records(PromotionEntry)
+        stack = champions(seen)
+        if stack and (name == stack[-1] or (name is None and seen[-1].action == "rollback")):
+            registry.finish_entry()
+            return Promotion(stack[-1], seen[-1].replaces, False, seen[-1].basis)
+        wanted = _earlier(registry, stack, name)
         registry.open(wanted)
-        before: list[str] = []
+        basis = f"the champion before {stack[-1]}" if wanted == stack[-2] else f"a champion before {stack[-1]}"
+        body = PromotionEntry("rollback", wanted, stack[-1], reason=reason, basis=basis, who=who).to_body()
 
-        def decide(entries: Sequence[Entry], wanted: str = wanted, before: list[str] = before) -> Body | None:
-            stack = champions(entry.parse(PromotionEntry) for entry in entries)
-            if len(stack) < 2 or stack[-2] != wanted:
-                return None  # another process promoted or rolled back meanwhile: look again
-            before.append(stack[-1])
-            basis = f"the champion before {stack[-1]}"
-            return PromotionEntry("rollback", wanted, stack[-1], reason=reason, basis=basis, who=who).to_body()
+        def decide(entries: Sequence[Entry], known: int = len(seen), body: Body = body) -> Body | None:
+            return body if len(entries) == known else None  # another process changed the champion: look again
 
         entry = registry.ledger.append_if(PromotionEntry.KIND, decide)
         if entry is not None:
-            return Promotion(wanted, before[-1], True, f"the champion before {before[-1]}", entry=entry.hash)
+            return Promotion(wanted, stack[-1], True, basis, entry=entry.hash)
 
 
 def champions(promotions: Iterable[PromotionEntry]) -> list[str]:
-    """Return the champions that a rollback goes through, oldest first; the last is the champion.
+    """Return the champions that a rollback may go back to, oldest first; the last is the champion.
 
-    >>> promoted = [PromotionEntry("promote", name) for name in ("v0", "v0.1")]
-    >>> champions([*promoted, PromotionEntry("rollback", "v0"), PromotionEntry("promote", "v0.2")])
-    ['v0', 'v0.2']
+    >>> promoted = [PromotionEntry("promote", name) for name in ("v0", "v0.1", "v0.2")]
+    >>> champions([*promoted, PromotionEntry("rollback", "v0"), PromotionEntry("promote", "v0.3")])
+    ['v0', 'v0.3']
     """
     stack: list[str] = []
     for one in promotions:
         if one.action == "rollback":
-            stack = [*stack[:-2], one.version]
+            del stack[-1:]
+            while stack and stack[-1] != one.version:
+                stack.pop()
+            stack = stack or [one.version]
         else:
             stack.append(one.version)
     return stack
@@ -180,13 +193,21 @@ def promotion_permission(registry: Registry, version: ModelVersion) -> Permissio
     return Permission(judgement.refusal, text, verdict.gate_hash, verdict.caveats)
 
 
-def _previous(registry: Registry, promotions: Sequence[PromotionEntry]) -> str:
-    stack = champions(promotions)
+def _earlier(registry: Registry, stack: Sequence[str], name: str | None) -> str:
+    """Return the champion to go back to.
+
+    Raises:
+        UsageError: there is none, or the version was never the champion.
+    """
+    hint = "`liftgate models promote VERSION` makes any other version the champion"
     if len(stack) < 2:
         got = f"{stack[-1]} is the only champion so far" if stack else "no version was promoted yet"
-        hint = "`liftgate models promote VERSION` makes any other version the champion"
         raise UsageError("there is no champion to go back to", where=registry.folder, got=got, hint=hint)
-    return stack[-2]
+    if name is None or name in stack[:-1]:
+        return name or stack[-2]
+    expected = ", ".join(dict.fromkeys(reversed(stack[:-1])))
+    what = "this version was no champion before the present one"
+    raise UsageError(what, where=registry.folder, expected=expected, got=name, hint=hint)
 
 
 def _way_out(version: ModelVersion) -> str:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liftgate.deploy.registry.kept_exports import VersionWeights, copy_export, exports_of_others
-from liftgate.deploy.registry.version import ModelVersion, parse_version, product_name
-from liftgate.documents import DocumentError, load_json
+from liftgate.deploy.registry.version import ModelVersion, parse_version
 from liftgate.errors import DataError, LedgerError, UsageError
-from liftgate.files import atomic_folder, delete_own_files, fsync_folder, names_below, write_json
+from liftgate.files import delete_own_files, fsync_folder, names_below
 from liftgate.hashing import file_hash, short
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.model_records import ModelExportEntry, PromotionEntry, VersionEntry
@@ -36,7 +35,7 @@ CHAMPION = "champion"
 _OWN = re.compile(
     r"ledger\.sqlite(\.head|\.lock|-journal)?|registry\.lock|signatures|\.ledger\.sqlite\.head\.\w+\.part"
 )
-_UNFINISHED = re.compile(r"\.v[\d.]+\.\d+(\.old)?\.part|\.export\.\w+\.part")
+_UNFINISHED = re.compile(r"\.v[\d.]+\.\d+(\.old)?\.part|\.(export|same)\.\w+\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,60 +169,26 @@ class Registry:
             )
         return version
 
-    def register(
-        self, version: str, entry: VersionEntry, fill: Callable[[Path], None], exports: Mapping[str, Path] = {}
-    ) -> ModelVersion:
-        """Register a version: write its files, then append its entry. Call it under `locked`.
-
-        Args:
-            version: its name.
-            entry: its entry; `files` is filled in here.
-            fill: writes all files into an empty folder.
-            exports: name of a folder below `exports/` → file or folder to copy there.
-
-        Raises:
-            UsageError: the version exists already.
-            DataError: a folder of that name holds files of others, or an export is of other weights.
-        """
-        if version in {one.version for one in self.versions()}:
-            hint = "a version is never replaced: leave out --version, and the next number is taken"
-            raise UsageError("this version is registered already", where=self.folder, got=version, hint=hint)
-        self._remove_unfinished()
-        home, manifest = self.folder / version, product_name("files", version, ".json")
-        left = _left_by_a_killed_registration(home, manifest)
-        with atomic_folder(home, own_files=left.__contains__) as part:
-            fill(part)
-            if exports:
-                weights = VersionWeights(version, file_hash(part / entry.weights))
-                for name, source in exports.items():
-                    copy_export(source, part / EXPORTS / name, weights)
-            files = hashes_below(part)
-            write_json(part / manifest, files)
-            files[manifest] = file_hash(part / manifest)
-        try:
-            self.ledger.add(replace(entry, version=version, files=files))
-        except LedgerError:
-            if version not in {one.version for one in self.versions()}:
-                delete_own_files(home, files)
-            raise
-        return self.find(version)
-
     def add_export(self, version: ModelVersion, name: str, source: Path, who: str) -> ModelVersion:
-        """Copy an export below a registered version and record it. Call it under `locked`.
+        """Copy an export below a registered version and record it; once, also if called again. Call it under `locked`.
 
         Raises:
-            UsageError: the version has an export of that name.
+            UsageError: the version has another export of that name.
             DataError: it is of other weights, or its card was edited or is of other files.
         """
         place = f"{EXPORTS}/{name}"
-        if place in version.exports:
-            hint = "--as NAME gives it another name; a registered export is never replaced"
-            raise UsageError(f"{version.version} has an export of this name", where=self.folder, got=name, hint=hint)
-        self._remove_unfinished()
+        self.remove_unfinished()
         home = version.folder / place
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".export.", suffix=".part") as part:
             copy_export(source, Path(part) / name, VersionWeights(version.version, version.weights_hash))
             found = hashes_below(Path(part) / name)
+            if place in version.exports:
+                if hashes_below(home) == found:
+                    self.finish_entry()
+                    return version
+                hint = "--as NAME gives it another name; a registered export is never replaced"
+                what = f"{version.version} has another export of this name"
+                raise UsageError(what, where=self.folder, got=name, hint=hint)
             if home.exists() and hashes_below(home) != found:
                 hint = "move it away, or --as NAME"
                 raise DataError("a folder that is not registered is in the way", where=home, hint=hint)
@@ -237,7 +202,7 @@ class Registry:
         except LedgerError:
             delete_own_files(home, found)
             raise
-        return self.find(version.version)
+        return replace(self.find(version.version), changed=True)
 
     def verify(self) -> RegistryCheck:
         """Check the ledger's chain again and compare every file of every version with its recorded hash.
@@ -266,7 +231,11 @@ class Registry:
         files = sum(len(one.files) for one in versions)
         return RegistryCheck(len(versions), files, self.champion_name(), self.ledger.head, tuple(damages))
 
-    def _remove_unfinished(self) -> None:
+    def finish_entry(self) -> None:
+        """Write the ledger's head, as the next entry would, where the newest one's process was killed before it did."""
+        self.ledger.append_if(VersionEntry.KIND, lambda _: None)
+
+    def remove_unfinished(self) -> None:
         """Remove folders of registrations that were killed: the lock is ours, so that none of them is at work."""
         for path in self.folder.iterdir():
             if _UNFINISHED.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
@@ -288,7 +257,7 @@ def version_damages(registry: Path, version: ModelVersion) -> Iterator[Damage]:
             yield Damage(home, f"{home}/{name}", problem)
     others = sorted(set(names_below(version.folder)) - version.files.keys())
     for name in others:
-        loose = name.startswith(f"{EXPORTS}/") and _export_of(name) not in version.exports
+        loose = export_of(name) not in ("", *version.exports)
         yield Damage(home, f"{home}/{name}", "it was not registered: it was put there by hand", loose)
 
 
@@ -304,7 +273,7 @@ def _model_version(
     files = dict(entry.files)
     for one in own:
         files |= one.files
-    exports_of = sorted({_export_of(name) for name in files if name.startswith(f"{EXPORTS}/")})
+    exports_of = sorted({export_of(name) for name in files} - {""})
     return ModelVersion(
         entry=entry,
         folder=folder / entry.version,
@@ -315,9 +284,9 @@ def _model_version(
     )
 
 
-def _export_of(name: str) -> str:
-    """Return `exports/NAME` of a file below it."""
-    return "/".join(name.split("/")[:2])
+def export_of(name: str) -> str:
+    """Return `exports/NAME` of a file below it, and "" of any other."""
+    return "/".join(name.split("/")[:2]) if name.startswith(f"{EXPORTS}/") else ""
 
 
 def _strangers(folder: Path, known: set[str]) -> Iterator[Damage]:
@@ -329,14 +298,3 @@ def _strangers(folder: Path, known: set[str]) -> Iterator[Damage]:
         else:
             problem = "it was not registered"
         yield Damage("", path.name, problem)
-
-
-def _left_by_a_killed_registration(home: Path, manifest: str) -> frozenset[str]:
-    """Return the files of an unregistered folder if they are exactly what a registration wrote into it; else none."""
-    try:
-        written = load_json(home / manifest)
-        found = hashes_below(home)
-    except (OSError, DocumentError):
-        return frozenset()
-    found.pop(manifest, None)
-    return frozenset({manifest, *found}) if found == written else frozenset()

@@ -72,6 +72,8 @@ class ModelVersion:
     exports: tuple[str, ...] = ()
     """Folders of exports, relative to its folder"""
     is_champion: bool = False
+    changed: bool = False
+    """Whether the call that returns it registered it, or an export of it"""
 
     @property
     def version(self) -> str:
