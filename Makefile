@@ -1,5 +1,5 @@
 # make demo   install, then the whole story on the CPU
-# make test   install, then all tests
+# make test   install, then all tests, those of packages that stand apart in a second environment
 # make docs   install, then the documentation as a site in build/site
 # make check  install, then ruff, mypy, import-linter and the tests, but for slow ones that guard no promise
 PYTHON ?= python3
@@ -11,13 +11,24 @@ export PYTHONDONTWRITEBYTECODE :=
 # A worker that dies ends the run: with a new one in its place pytest-xdist waits for ever.
 PYTEST := $(BIN)/pytest -q -n auto --dist loadgroup --max-worker-restart 0
 
-.PHONY: demo test check lint docs install lock clean
+.PHONY: demo test apart check lint docs install lock clean
 
 demo: install
 	$(BIN)/liftgate demo
 
 test: install
 	$(PYTEST) $(PYTEST_ARGS)
+	$(MAKE) apart
+
+# What `test` skips for want of a package that cannot stand beside the others, in an environment of its own.
+APART := tests/engines/test_store.py tests/deploy/registry/test_mirror.py tests/deploy/registry/test_signing.py \
+	tests/deploy/runtime/test_sessions.py tests/evaluation/test_display.py tests/training/test_tracking.py
+
+apart: install requirements/apart.txt
+	$(PYTHON) -m venv .venv-apart
+	$(BIN)/uv pip install --quiet --python .venv-apart/bin/python --require-hashes -r requirements/apart.txt
+	$(BIN)/uv pip install --quiet --python .venv-apart/bin/python --no-deps --no-build-isolation --editable .
+	.venv-apart/bin/pytest -q $(APART)
 
 check: lint
 	$(PYTEST) -m "not slow or promise" $(PYTEST_ARGS)
@@ -56,7 +67,9 @@ lock:
 	echo "mkdocs-material>=9.5" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/docs.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
 		--extra serve pyproject.toml -o requirements/serve.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		--extra mlflow --extra serve --extra sign --extra store --group apart pyproject.toml -o requirements/apart.txt
 	echo "uv" | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal - -o requirements/uv.txt
 
 clean:
-	rm -rf .venv .venv-docs build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-apart .venv-docs build .mypy_cache .ruff_cache .pytest_cache .hypothesis
