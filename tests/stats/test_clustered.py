@@ -23,6 +23,11 @@ from liftgate.stats.size_trend import reach_of, with_trend
 EVEN = count_groups(np.ones(12))
 
 
+def test_an_interval_holds_pythons_numbers() -> None:
+    found = cluster_ratio_t([3, 1, 2, 4, 0, 5], [5, 5, 5, 6, 5, 5], n_images=31, simple_variance=0.01)
+    assert {type(value) for value in (found.estimate, found.low, found.high, found.design_effect)} == {float}
+
+
 def test_design_effect_and_effective_images_come_from_the_simple_variance() -> None:
     drawn = np.random.default_rng(0).normal(0.2, 0.1, 500)
     simple = bootstrap_variance(0.2, drawn, 12) / 4

@@ -103,7 +103,7 @@ class Agreement:
         table = np.array(self.table)
         boxes = table[:-1].sum(axis=1) + table[:, :-1].sum(axis=0)
         others = int(boxes.sum() - boxes.max()) if len(boxes) else 0
-        return len(boxes) < 2 or others < min(_FEW_BOXES, 0.05 * boxes.sum())
+        return len(boxes) < 2 or others < min(_FEW_BOXES, 0.05 * int(boxes.sum()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; the stable names of docs/output.md hold point values and [low, high]."""

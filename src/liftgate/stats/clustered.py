@@ -132,7 +132,7 @@ def degrees_of(groups: GroupCount, units: int, draws: int) -> float:
 def design_effect(variance: float, simple_variance: float | None) -> float | None:
     """Return the ratio of a variance to that of independent images; None where the latter is unknown."""
     defined = simple_variance is not None and 0 < simple_variance < math.inf  # not NaN: undefined without some image
-    return variance / simple_variance if simple_variance and defined else None
+    return float(variance / simple_variance) if simple_variance and defined else None
 
 
 def cluster_ratio_t(

@@ -207,7 +207,7 @@ def alike_variance(numerator: NDArray[np.float64], denominator: NDArray[np.float
     of_groups = (apart - between * of_one) / ((1 - square) * (total - between))
     if of_groups <= 0:
         return 0.0
-    return of_groups * square + max(0.0, of_one - of_groups * (1 - square)) / total
+    return float(of_groups * square + max(0.0, of_one - of_groups * (1 - square)) / total)
 
 
 def effective_trials(

@@ -33,6 +33,7 @@ def test_equal_pixels_are_exact_copies_in_any_format(tmp_path: Path, size: tuple
     pairs = Subject({"one": read(tmp_path / "data.yaml")}).copies
     names = {(pair.first.image.path.stem + pair.second.image.path.stem): pair.exact for pair in pairs}
     assert names == {"ab": True, "ac": True, "bc": True, "ad": False, "bd": False, "cd": False}
+    assert {type(pair.exact) for pair in pairs} == {bool}, "JSON knows no other"
 
 
 @pytest.mark.parametrize("flips", [0.0, 0.01, 0.05])

@@ -105,7 +105,7 @@ def find_copies(datasets: Mapping[str, Dataset], scans: Mapping[str, ImageScan])
             second=images[b],
             bits=int(distance),
             similarity=float(score),
-            exact=may and exact[images[a].image.path] == exact[images[b].image.path],
+            exact=bool(may) and exact[images[a].image.path] == exact[images[b].image.path],
         )
         for (a, b), distance, score, may in zip(pairs, bits, alike, may_equal, strict=True)
         if images[a].image.path != images[b].image.path
