@@ -59,7 +59,7 @@ COMMANDS: dict[str, list[str]] = {
     "check": ["check", "scenes/data.yaml", "--page", "page.html"],
     "check a study": ["check", "study.yaml", "--fix", "fixed"],
     "fix": ["check", "scenes/data.yaml", "--fix", "fixed"],
-    "review": ["check", *TEST_SET[:1], "--predictions", "wrong.json", "--review", "review"],
+    "review": ["check", "mislabelled/data.yaml", "--predictions", "p.json", "--review", "review"],
     "convert": ["data", "convert", "scenes/data.yaml", "--to", "coco", "--out", "coco"],
     "yolo": ["data", "convert", "scenes/data.yaml", "--to", "yolo", "--out", "yolo"],
     "voc": ["data", "convert", "scenes/data.yaml", "--to", "voc", "--out", "voc"],
@@ -143,7 +143,10 @@ def _write_data(folder: Path) -> None:
 def _write_models(folder: Path) -> None:
     data = write_images(folder / "set", 10, n_groups=10)
     write_images(folder / "set", 60, split="train", n_groups=10, seed=1)
-    for name, model, order in (("p", "a", (0, 1, 2)), ("q", "b", (1, 0, 2)), ("wrong", "b", (1, 0, 2))):
+    shutil.copytree(folder / "set", folder / "mislabelled")
+    for labels in sorted((folder / "mislabelled" / "labels" / "test").iterdir())[:2]:  # an object without a label
+        labels.write_text("".join(labels.read_text().splitlines(keepends=True)[1:]))
+    for name, model, order in (("p", "a", (0, 1, 2)), ("q", "b", (1, 0, 2))):
         write_detector(folder / f"{model}.onnx", order=order, shift=0.5 if model == "b" else 0.0)
         liftgate.predict(folder / f"{model}.onnx", data, folder / f"{name}.json", split="test")
     write_detector(folder / "c.onnx", order=(2, 1, 0))

@@ -18,6 +18,7 @@ from liftgate.data.production_log.records import LoggedBox, LoggedImage
 from liftgate.errors import UsageError
 from liftgate.ledger.chain import Ledger
 from liftgate.ledger.production_records import DriftEntry
+from liftgate.ledger.records import FlowEntry
 
 DAY, BEGIN = 86400.0, 1_793_491_200.0  # November 1, 2026
 
@@ -144,10 +145,15 @@ def test_frames_unlike_all_of_the_train_set_are_named(tmp_path: Path) -> None:
 def test_the_answer_is_recorded_in_the_ledger_of_a_study(tmp_path: Path) -> None:
     write_many(tmp_path / "log", list(days_of(20)))
     (tmp_path / "study.yaml").write_text("study: cones\n")
-    liftgate.drift(tmp_path / "log", since="2026-11-11", study=tmp_path / "study.yaml")
-    (entry,) = Ledger(tmp_path / "runs" / "cones" / "ledger.sqlite").records(DriftEntry)
+    ledger = Ledger(tmp_path / "runs" / "cones" / "ledger.sqlite")
+    for since in ("2026-11-11", "2026-11-11", "2026-11-12"):
+        liftgate.drift(tmp_path / "log", since=since, study=tmp_path / "study.yaml")
+    entry, _ = ledger.records(DriftEntry)  # the first was asked twice, as after a kill
     assert (entry.answer, entry.since, entry.new_frames) == ("no drift seen", "2026-11-11", None)
     assert {(row.statistic, row.camera) for row in entry.rows} >= {("count", "gate"), ("confidence", "yard")}
+    ledger.add(FlowEntry("0" * 64, (), {}, ended=""))
+    liftgate.drift(tmp_path / "log", since="2026-11-11", study=tmp_path / "study.yaml")
+    assert len(ledger.records(DriftEntry)) == 3, "after another run it belongs to the next month"
 
 
 def test_what_cannot_be_asked_is_one_error(tmp_path: Path) -> None:

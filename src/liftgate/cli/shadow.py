@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             emit_json({"folder": str(test.folder), "challenger": test.request.challenger})
             return 0
-        show(f"started: {test.folder}")
+        show(f"started {datetime.fromtimestamp(test.request.started, UTC):%Y-%m-%d %H:%M:%S}Z: {test.folder}")
         say("the server that writes this log takes it up within a second", f"`liftgate shadow status --log {args.log}`")
         return 0
     if args.action == "stop":

@@ -21,8 +21,10 @@ from liftgate.deploy.production.day_table import DayTable, table_of_images, tabl
 from liftgate.deploy.production.drift import DriftFinding, NewFrame, find_drift
 from liftgate.errors import UsageError
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.entry import Entry
 from liftgate.ledger.production_records import DriftedRow, DriftEntry
 from liftgate.ledger.recorded_files import require_unchanged_predictions
+from liftgate.ledger.records import Body, FlowEntry
 from liftgate.ledger.workspace import results_folder
 from liftgate.progress import Progress, silent
 from liftgate.services.dataset_source import read_dataset
@@ -100,8 +102,20 @@ def drift(
         n_frames=0 if pictures is None or pictures.dataset is None else len(pictures.dataset.images),
     )  # fmt: skip
     if ledger is not None:
-        ledger.add(_entry(found, path, since, until))
+        _record(ledger, _entry(found, path, since, until))
     return found
+
+
+def _record(ledger: Ledger, entry: DriftEntry) -> None:
+    """Record an answer once between two runs of the study, also if it is asked again, as after a kill."""
+    flows = ledger.entries(FlowEntry.KIND)
+    since = flows[-1].seq if flows else 0
+
+    def decide(entries: Sequence[Entry]) -> Body | None:
+        known = any(one.seq > since and one.parse(DriftEntry) == entry for one in entries)
+        return None if known else entry.to_body()
+
+    ledger.append_if(DriftEntry.KIND, decide)
 
 
 def _production(

@@ -64,7 +64,7 @@ def shadow_start(
     most_memory_mb: int = 4096,
     niceness: int = 19,
 ) -> ShadowTest:
-    """Let a version see the requests of the server that writes a log, beside its champion.
+    """Let a version see the requests of the server that writes a log, beside its champion; once, also if called again.
 
     Args:
         version: the challenger.
@@ -80,7 +80,7 @@ def shadow_start(
         niceness: of the challenger's process; 19 is the lowest priority, 0 that of the server.
 
     Raises:
-        UsageError: no such version or log, a value that is not possible, or a test is at work.
+        UsageError: no such version or log, a value that is not possible, or another test is at work.
         DataError: the version is not as it was registered.
     """
     folder = Path(log)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from liftgate.deploy.shadow.request import (
     REQUEST,
@@ -75,11 +76,20 @@ def test_a_test_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_one_test_at_a_time_is_started_however_many_try_at_once(tmp_path: Path) -> None:
+    requests = [replace(REQUESTED, challenger=f"v0.{number}") for number in range(1, 9)]
     with ThreadPoolExecutor(8) as pool:
-        tried = [pool.submit(create_test, tmp_path, REQUESTED) for _ in range(8)]
+        tried = [pool.submit(create_test, tmp_path, one) for one in requests]
     refused = [one.exception() for one in tried if one.exception() is not None]
-    assert len(refused) == 7 and all("a shadow test is at work" in str(error) for error in refused)
+    assert len(refused) == 7 and all("another shadow test is at work" in str(error) for error in refused)
+
+
+def test_the_same_start_again_is_the_test_at_work(tmp_path: Path) -> None:
+    """As after a kill before it could say so, or by two at once."""
+    requests = [replace(REQUESTED, started=REQUESTED.started + second) for second in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        tried = {pool.submit(create_test, tmp_path, one) for one in requests}
     (first,) = shadow_tests_of(tmp_path)
+    assert {one.result().folder for one in tried} == {first.folder}
     write_state(first.folder, ShadowState("finished"))
-    second = create_test(tmp_path, REQUESTED)  # in the same second
+    second = create_test(tmp_path, first.request)  # in the same second
     assert second.folder.name == f"{first.folder.name}-2"

@@ -142,18 +142,23 @@ def newest_test(log: Path) -> ShadowTest:
 
 
 def create_test(log: Path, request: ShadowRequest) -> ShadowTest:
-    """Write a new test.
+    """Write a new test, or return the one at work if the same was asked for then, as by a start that was killed.
 
     Raises:
-        UsageError: one is at work already.
+        UsageError: another one is at work already.
     """
     (log / SHADOW).mkdir(parents=True, exist_ok=True)
     with waiting_lock(log / SHADOW / _LOCK):
         running = [one for one in tests_of(log) if not one.is_over]
+        if running and msgspec.structs.replace(running[-1].request, started=request.started) == request:
+            return running[-1]
         if running:
             hint = "`liftgate shadow stop` ends it"
             raise UsageError(
-                "a shadow test is at work", where=running[-1].folder, got=running[-1].request.challenger, hint=hint
+                "another shadow test is at work",
+                where=running[-1].folder,
+                got=running[-1].request.challenger,
+                hint=hint,
             )
         for left in (log / SHADOW).glob(".*.part"):  # by a start that was killed
             shutil.rmtree(left, ignore_errors=True)
