@@ -12,7 +12,8 @@ import pytest
 import liftgate
 from judging.two_models import Models, two_models
 from liftgate.cli import main
-from liftgate.data.core.dataset import Dataset, Labels, stack_labels
+from liftgate.data.core.dataset import Dataset, Image, Labels, stack_labels
+from liftgate.data.core.predictions import Predictions
 from liftgate.data.formats import coco
 from liftgate.data.formats.coco.predictions import write_predictions
 from liftgate.errors import LiftgateError
@@ -82,6 +83,51 @@ def test_average_precision_is_not_moved_further_by_labels_wrong_at_random(models
         noisy = replace(models.truth, labels=labels.take(~np.isin(np.arange(len(labels)), gone)))
         found = compare(noisy, *models[1:], spec).delta.estimate
         assert wide.low < found < (wide.high or 0)
+
+
+def drawn_after_one(seed: int, share: float) -> tuple[Models, Dataset]:
+    """Two models that are equally good, labels of which a share is drawn after the second, and the truth."""
+    rng = np.random.default_rng(seed)
+    count = 200
+    image, cls = np.arange(count) // 2, np.zeros(count, dtype=np.int64)
+    corner, size = rng.uniform(0, 400, (count, 2)), rng.uniform(60, 120, (count, 2))
+    true = np.concatenate([corner, corner + size], axis=1)
+    seen = [true + rng.normal(0, 6, true.shape) for _ in range(2)]
+    labelled = np.where((rng.uniform(size=count) < share)[:, None], seen[1], true)
+    images = tuple(
+        Image(f"g{i // 5:02d}_{i}.png", Path("/nowhere") / str(i), 640, 640, group=f"g{i // 5:02d}", label=Path("/n"))
+        for i in range(count // 2)
+    )
+    truths = [
+        Dataset("made", Path("/n"), Path("/n"), "yolo", ("thing",), images, Labels.build(image, cls, boxes))
+        for boxes in (labelled, true)
+    ]
+    scores = rng.uniform(0.3, 1, count)
+    found = [Predictions(tuple(one.id for one in images), ("thing",), image, cls, boxes, scores) for boxes in seen]
+    return Models(truths[0], found[0], found[1]), truths[1]
+
+
+@pytest.mark.parametrize("metric", ["mAP75", "mAP50-95", "AR_100"])
+def test_labels_drawn_after_one_models_boxes_give_it_no_pass(metric: str) -> None:
+    """Both models hit every object at IoU 0.5; only tighter thresholds see whose boxes the labels follow."""
+    models, truth = drawn_after_one(1, 0.2)
+    spec = ComparisonSpec(metric=metric)
+    assert compare(*models, spec).verdict == "PASS"
+    assert compare(truth, *models[1:], spec).verdict == "MARGINAL"
+    found = compare_with_errors(*models, spec, LabelErrors(0.25, "as given"))
+    assert found.verdict == "MARGINAL"
+    assert found.delta.low is not None and found.delta.low <= compare(truth, *models[1:], spec).delta.estimate
+
+
+@pytest.mark.parametrize("metric", ["mAP75", "mAP50-95"])
+def test_labels_drawn_after_the_boxes_of_a_model_alone_are_within_its_interval(metric: str) -> None:
+    models, truth = drawn_after_one(2, 0.1)
+    rate, spec = LabelErrors(0.13, "as given"), EvaluationSpec()
+    wide = evaluate_with_errors(truth, models.treatment, spec, rate).intervals[metric]
+    plain = evaluate(truth, models.treatment, spec).intervals[metric]
+    drawn = evaluate(models.truth, models.treatment, spec).metrics[metric] - plain.estimate
+    assert wide.high is not None and plain.high is not None and drawn > 0.01
+    assert wide.high - plain.high > drawn / 2
 
 
 def test_the_same_models_do_not_differ_whatever_the_labels_are(models: Models) -> None:
@@ -206,7 +252,11 @@ def test_the_rate_is_a_number_or_what_two_annotators_or_a_review_say(models: Mod
     [
         ("0", "not a share"), ("0.7", "not a share"), ("nan", "not a share"), ("nothing.json", "cannot read"),
         ({"f1_50_class_interval": [None, None]}, "no interval"), ({"kappa": 0.9}, "does not say"), ([], "does not say"),
+        ({"f1_50_class_interval": [0.99, 0.5]}, "no interval"), ({"f1_50_class_interval": [-5, 1]}, "no interval"),
         ([{"kind": "box", "flagged": 3, "reviewed": 3, "share": {"low": None, "high": None}}], "no interval"),
+        ([{"kind": "box", "flagged": "a", "reviewed": 3, "share": {"low": 0.1, "high": 0.2}}], "does not say"),
+        ([{"kind": "box", "flagged": 3, "reviewed": 3, "share": {}}], "does not say"),
+        ([{"kind": "box", "flagged": 3, "reviewed": 3, "share": 3}], "does not say"),
     ],
 )  # fmt: skip
 def test_a_rate_that_is_none_is_refused(models: Models, tmp_path: Path, content: object, message: str) -> None:

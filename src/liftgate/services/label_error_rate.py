@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+
+import msgspec
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.documents import SMALL, DocumentError, load_json
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.records import LabelErrors
+from liftgate.records import to_record
 
 _MOST = 0.5
 _HINT = "a share such as 0.03, the --json of `data agree A B`, or that of `check --review DIR --reviewed CSV`"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reviewed:
+    """What is needed of a kind in the --json of `check --reviewed`."""
+
+    kind: str
+    flagged: int
+    reviewed: int
+    share: _Ends
 
 
 def label_error_rate(given: float | str | Path, truth: Dataset, *, sampled: bool = False) -> LabelErrors:
@@ -51,22 +70,26 @@ def _of_file(path: Path, truth: Dataset, sampled: bool) -> LabelErrors:
     if isinstance(document, dict) and "f1_50_class_interval" in document:
         low, high = _bounds(document["f1_50_class_interval"], path)
         return LabelErrors(_sound((1 - low) / 2, path), f"two annotators, F1 {low:.3f} to {high:.3f}: half of the rest")
-    if isinstance(document, list) and document and all(_is_kind(one) for one in document):
+    if kinds := _kinds(document):
         if sampled:
             raise UsageError(
                 "a review counts every label alike, and on a drawn sample images stand for different numbers of others",
                 where=path, expected="the share of wrong labels among all images", hint="a share such as 0.03, or the "
                 "--json of `data agree A B` on images drawn alike",
             )  # fmt: skip
-        ends = [_bounds([one["share"]["low"], one["share"]["high"]], path)[1] * one["flagged"] for one in document]
+        ends = [_bounds([one.share.low, one.share.high], path)[1] * one.flagged for one in kinds]
         counted = int((~(truth.labels.crowd | truth.labels.ignore)).sum())
-        reviewed = sum(int(one["reviewed"]) for one in document)
+        reviewed = sum(one.reviewed for one in kinds)
         return LabelErrors(_sound(sum(ends) / max(1, counted), path), f"{reviewed} flagged labels reviewed")
     raise DataError("this does not say how many labels are wrong", where=path, hint=_HINT)
 
 
-def _is_kind(one: object) -> TypeGuard[dict[str, dict[str, float | None]]]:
-    return isinstance(one, dict) and {"kind", "flagged", "reviewed", "share"} <= set(one)
+def _kinds(document: object) -> list[_Reviewed]:
+    """Return what a review says of each kind; empty: this is no review."""
+    try:
+        return to_record(document, list[_Reviewed])
+    except msgspec.ValidationError:
+        return []
 
 
 def _bounds(interval: object, path: Path) -> tuple[float, float]:
@@ -76,7 +99,7 @@ def _bounds(interval: object, path: Path) -> tuple[float, float]:
         DataError: there is no interval: nobody knows how many are wrong.
     """
     match interval:
-        case [float() | int() as low, float() | int() as high]:
+        case [float() | int() as low, float() | int() as high] if 0 <= low <= high <= 1:
             return float(low), float(high)
     raise DataError(
         "no interval, so nobody knows how many labels are wrong", where=path, got=str(interval),
