@@ -101,6 +101,80 @@ def test_two_hundred_answers_without_a_mouse_and_a_pause_in_between(browser: Any
     assert result.comparison.delta.low <= truth.delta.estimate <= result.comparison.delta.high
 
 
+def table_of(page: Any) -> list[list[str]]:
+    """Return the rows of the answers.csv that the page would save."""
+    return [line.split(",") for line in page.evaluate("table()").splitlines()[1:]]
+
+
+def test_two_tabs_lose_no_answer_and_answer_no_question_twice(browser: Any, study: Study) -> None:
+    url, context = (study.folder / "judge.html").as_uri(), browser.new_context(offline=True)
+    first, second = context.new_page(), context.new_page()
+    for page in (first, second):
+        page.goto(url)
+    first.keyboard.type("Ann")
+    first.keyboard.press("Enter")
+    second.keyboard.press("Enter")
+    for _ in range(3):
+        first.locator("#keys button").nth(0).click()
+    for _ in range(2):
+        second.locator("#keys button").nth(0).click()
+    second.wait_for_function("document.getElementById('count').innerText.startsWith('6 of')")
+    first.wait_for_function("document.getElementById('count').innerText.startsWith('6 of')")
+    first.keyboard.press("Backspace")
+    first.close()
+    second.close()
+    page = context.new_page()
+    page.goto(url)
+    assert "Go on at 5 of 200" in page.locator("#begin").inner_text()
+    assert [row[1] for row in table_of(page)] == [one.id for one in study.draw.questions[:4]]
+    assert {row[3] for row in table_of(page)} == {"Ann"}
+    context.close()
+
+
+def test_a_key_that_is_held_down_is_one_answer(browser: Any, study: Study) -> None:
+    page = browser.new_context(offline=True).new_page()
+    page.goto((study.folder / "judge.html").as_uri())
+    page.keyboard.press("Enter")
+    for _ in range(5):
+        page.keyboard.down("n" if page.locator("#keys button").count() < 9 else "0")  # repeats until it is let go
+    assert len(table_of(page)) == 1
+    page.context.close()
+
+
+def test_the_answers_of_one_person_are_not_saved_as_anothers(browser: Any, study: Study) -> None:
+    """A second person who opens the same page, or types #2 behind the address of the open one."""
+    url = (study.folder / "judge.html").as_uri()
+    page = browser.new_context(offline=True).new_page()
+    page.goto(url)
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    page.locator("#keys button").nth(0).click()
+    page.goto(url)
+    page.reload()
+    page.locator("#person").fill("Ben")
+    page.keyboard.press("Enter")
+    assert "One answer here is of Ann" in page.locator("#warn").inner_text()
+    assert page.locator("#intro").is_visible() and {row[3] for row in table_of(page)} == {"Ann"}
+    page.evaluate("location.hash = '2'")
+    page.wait_for_function("document.getElementById('person').value === ''")
+    assert table_of(page) == []
+    page.context.close()
+
+
+def test_a_saved_file_brings_its_persons_name(browser: Any, study: Study, tmp_path: Path) -> None:
+    saved = tmp_path / "answers.csv"
+    ids = [one.id for one in study.draw.questions[:2]]
+    rows = [f'{study.draw.hash},{one},unsure,"Ann, ""A""",1' for one in ids]
+    saved.write_text("\r\n".join(["draw,question,answer,person,seconds", *rows, ""]))
+    page = browser.new_context(offline=True).new_page()
+    page.goto((study.folder / "judge.html").as_uri())
+    page.locator("#restore").set_input_files(saved)
+    page.wait_for_function("document.getElementById('warn').innerText.startsWith('2 answers')")
+    assert "Go on at 3 of 200" in page.locator("#begin").inner_text()
+    assert page.locator("#person").input_value() == 'Ann, "A"'
+    page.context.close()
+
+
 def test_likely_mistakes_are_accepted_and_rejected_by_keyboard(browser: Any, tmp_path: Path) -> None:
     """Nine planted mistakes: one answer is taken back, and the saved file is what `check --reviewed` takes."""
     dataset, _ = planted()

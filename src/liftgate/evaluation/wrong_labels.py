@@ -56,7 +56,7 @@ class MatchedLabels(NamedTuple):
     def free_of(self, image: int) -> Rows:
         """Return the detections of an image that hit nothing."""
         rows = self.of_image[image]
-        return rows[self.free[rows]]
+        return np.asarray(rows[self.free[rows]], dtype=np.int64)
 
     def hits_of(self, label: int) -> int:
         """Return at how many thresholds a label is hit."""
@@ -70,7 +70,7 @@ class MatchedLabels(NamedTuple):
     def of_class(self, image: int, cls: int) -> Rows:
         """Return the detections of one class of an image."""
         rows = self.of_image[image]
-        return rows[self.predictions.cls[rows] == cls]
+        return np.asarray(rows[self.predictions.cls[rows] == cls], dtype=np.int64)
 
 
 def image_weights(truth: Dataset, weights: Mapping[str, float] | None) -> NDArray[np.float64]:
