@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from judging.two_models import Person, drawn, two_models
+from liftgate.cli.compare import judged_text
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.compare import compare
 from liftgate.evaluation.spec import ComparisonSpec
@@ -67,6 +68,9 @@ def test_a_doubt_widens_the_interval_both_ways_and_is_never_a_no() -> None:
     assert unsure.high - unsure.low > sure.high - sure.low
     assert result.difference.doubt > 0
     assert any("8 answers are in doubt" in note for note in result.comparison.caveats)
+    one = [replace(one, answer="unsure") if i == place[0] else one for i, one in enumerate(words)]
+    alone = compare_answers(draw, merge_answers(draw, one), metric="recall")
+    assert any(note.startswith("1 answer is in doubt") for note in alone.comparison.caveats)
 
 
 def test_an_image_of_which_nobody_knows_what_was_missed_lets_recall_differ_by_nothing() -> None:
@@ -74,8 +78,12 @@ def test_an_image_of_which_nobody_knows_what_was_missed_lets_recall_differ_by_no
     words = Person(MODELS).answers(draw)
     kinds = {one.id: one.kind for one in draw.questions}
     open_ = [replace(one, answer="unsure") if kinds[one.question] == MISSED else one for one in words]
-    delta = compare_answers(draw, merge_answers(draw, open_), metric="recall").comparison.delta
+    found = compare_answers(draw, merge_answers(draw, open_), metric="recall")
+    delta = found.comparison.delta
     assert delta.low <= 0 <= delta.high
+    assert found.difference.objects_missed is None, "unknown is no number"
+    assert found.comparison.control is None and found.comparison.treatment is None
+    assert "missed by both unknown" in "\n".join(judged_text(found))
     bounded = [replace(one, answer="at most 2") if kinds[one.question] == MISSED else one for one in words]
     narrow = compare_answers(draw, merge_answers(draw, bounded), metric="recall").comparison.delta
     assert narrow.high - narrow.low <= delta.high - delta.low

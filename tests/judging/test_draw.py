@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import liftgate
 from judging.two_models import CONF, Person, drawn, predictions, two_models
 from liftgate.errors import DataError, UsageError
 from liftgate.judging.answers import answers_table, read_answers
@@ -104,6 +106,32 @@ def test_the_plan_says_the_number_of_judgements_and_where_they_do_not_pay() -> N
     far = pair_detections(nothing_shared.control, nothing_shared.treatment, CONF)
     scores = scores_of(far, nothing_shared.control, nothing_shared.treatment)
     assert "will not pay" in plan_of(drawn(nothing_shared, default_budget(far, scores))).text
+
+
+def test_the_plan_says_beforehand_what_will_settle_nothing() -> None:
+    """Groups that nobody gave, models that disagree in a few groups only, and more clicks than boxes."""
+    plan = plan_of(drawn(MODELS, 10_000))
+    assert plan.notes == () and plan.groups_apart >= 5
+    assert plan.agreement > 0.5 and not plan.pays and "too far apart" not in plan.text
+    bare = MODELS._replace(truth=MODELS.truth.with_images([replace(one, group=None) for one in MODELS.truth.images]))
+    assert "no groups are given" in plan_of(drawn(bare, 60)).notes[0]
+    old, new = MODELS.control, MODELS.treatment
+    first = np.array([image.group in ("g00", "g01") for image in MODELS.truth.images])
+    rows = [np.flatnonzero(~first[old.image]), np.flatnonzero(first[new.image])]
+    columns = [
+        np.concatenate([getattr(one, name)[kept] for one, kept in zip((old, new), rows, strict=True)])
+        for name in ("image", "cls", "boxes", "scores")
+    ]
+    near = MODELS._replace(
+        treatment=replace(new, image=columns[0], cls=columns[1], boxes=columns[2], scores=columns[3])
+    )
+    (note,) = plan_of(drawn(near, 60)).notes
+    assert "the models disagree in 2 of" in note and "nothing will be settled" in note
+
+
+def test_the_same_predictions_twice_need_no_judgement() -> None:
+    with pytest.raises(UsageError, match="the same predictions"):
+        liftgate.judge(MODELS.control, MODELS.control, MODELS.truth)
 
 
 def test_too_small_a_budget_is_refused() -> None:

@@ -133,3 +133,17 @@ def test_until_may_name_a_gate_of_a_study(tmp_path: Path) -> None:
     for name, message in (("broad", "cannot be judged"), ("enough", "no comparison by intervals"), ("lif", "no gate")):
         with pytest.raises(UsageError, match=message):
             until_gate(study, name)
+
+
+@pytest.mark.parametrize(
+    ("until", "message"),
+    [
+        (Until("recall", 0.0, level=1.2), "a level lies between"), (Until("recall", 0.0, level=0.5), "a level lies"),
+        (Until("recall", 0.0, "equal"), "differ by less than a margin"), (Until("recall", float("nan")), "a margin is"),
+    ],
+)  # fmt: skip
+def test_what_no_answers_could_settle_is_refused_before_the_first(until: Until, message: str, tmp_path: Path) -> None:
+    """It is fixed in the draw: found out by `compare`, every answer would be lost."""
+    with pytest.raises(UsageError, match=message):
+        liftgate.judge(MODELS.control, MODELS.treatment, MODELS.truth, tmp_path / "draw", until=until)
+    assert not (tmp_path / "draw").exists()

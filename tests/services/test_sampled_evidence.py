@@ -150,6 +150,32 @@ def test_a_sampled_image_without_labels_is_refused() -> None:
         on_sample(replace(MODELS.truth, images=tuple(images), labels=labels), sample)
 
 
+def test_a_sample_of_a_folder_is_found_in_a_truth_that_begins_further_up() -> None:
+    """Frames are drawn from images/val; the data.yaml that their labels come in names them images/val/…"""
+    sample = draw_frames(MODELS.truth, MODELS.control, MODELS.treatment, "compare", budget=60, seed=0).sample
+    above = MODELS.truth.with_images([replace(one, id=f"images/val/{one.id}") for one in MODELS.truth.images])
+    taken = on_sample(above, sample)
+    assert [image.id for image in taken.images] == [f"images/val/{name}" for name in sample.images]
+    assert taken.groups == on_sample(MODELS.truth, sample).groups
+    elsewhere = MODELS.truth.with_images([replace(one, id=f"other/{one.id[1:]}") for one in MODELS.truth.images])
+    with pytest.raises(DataError, match="are not in the truth"):
+        on_sample(elsewhere, sample)
+    deep = replace(sample, images=tuple(f"a/{name}" for name in sample.images))
+    with pytest.raises(DataError, match="are not in the truth"):
+        on_sample(MODELS.truth.with_images([replace(one, id=f"b/{one.id}") for one in MODELS.truth.images]), deep)
+
+
+def test_a_sample_without_groups_says_so_when_it_is_drawn_and_when_it_is_measured(tmp_path: Path) -> None:
+    bare = MODELS.truth.with_images([replace(image, group=None) for image in MODELS.truth.images])
+    drawn = liftgate.draw_sample(bare, tmp_path / "sample.csv", "compare", *MODELS[1:], budget=60)
+    found = liftgate.compare_sample(bare, *MODELS[1:], tmp_path / "sample.csv", metric="recall")
+    one = liftgate.evaluate_sample(bare, MODELS.control, tmp_path / "sample.csv")
+    for text in (" ".join(drawn.notes), " ".join(found.caveats), str(one.settings["groups"])):
+        assert "no groups are given" in text and "--groups" in text
+    with pytest.raises(UsageError, match="too few images of a group"):
+        liftgate.draw_sample(bare, None, "compare", *MODELS[1:], budget=60, per_group=0)
+
+
 def test_every_stratum_is_drawn_from_as_often_as_its_groups_probabilities_add_up_to() -> None:
     """Of a camera with few groups one more or one less is drawn, whatever the seed; which ones, is left to chance."""
     few = set(sorted(set(MODELS.truth.groups))[:8])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import liftgate
 from liftgate.cli.measurement_options import (
-    DEFAULT_LEVEL,
     PREDICTIONS,
     add_breakdown,
     add_label_errors,
@@ -21,6 +20,7 @@ from liftgate.cli.measurement_options import (
     share_one_heap,
 )
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, show
+from liftgate.cli.parser import refuse_given
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _SHOWN_CLASSES = 10
 _SHOWN_IMAGES = 3
-_OF_LABELS = ("split", "groups", "images", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth",
-              "label_errors")  # fmt: skip
+_OF_LABELS = ("split", "groups", "images", "conf", "sigmas", "common", "by", "threats", "threshold", "val", "val_truth",
+              "label_errors", "sample", "open_anyway", "reason")  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,11 +73,11 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.detections import prefetch
 
     if (args.truth is None) == (args.judgements is None):
-        raise UsageError("what is compared against?", expected="--truth LABELS, or --judgements answers.csv")
+        got = "neither" if args.truth is None else "both"
+        raise UsageError("what is compared against?", expected="--truth LABELS, or --judgements answers.csv", got=got)
     if args.judgements is not None:
         return _by_judgements(args)
-    if args.draw is not None:
-        raise UsageError("--draw belongs to --judgements", got=args.draw)
+    refuse_given(args, ("draw", "conflicts"), "these are about answers", expected="--judgements answers.csv")
     share_one_heap()
     control = prefetch(args.control)  # while all that measures is imported
     treatments = {name: prefetch(path) for name, path in _named(args.treatment).items()}
@@ -107,8 +107,7 @@ def run(args: argparse.Namespace) -> int:
 def _on_sample(
     args: argparse.Namespace, control: PredictionsSource, treatments: Mapping[str, PredictionsSource], bar: Progress
 ) -> Comparison:
-    if len(treatments) > 1 or args.rule != "interval":
-        raise UsageError("a drawn sample compares two models, by their interval", got=f"{len(treatments)} treatments")
+    _require_two(args, "a drawn sample compares two models, by their interval")
     (treatment,) = treatments.values()
     return liftgate.compare_sample(
         args.truth, control, treatment, args.sample, metric=args.metric or "mAP50-95", margin=args.margin or 0.0,
@@ -117,17 +116,13 @@ def _on_sample(
 
 
 def _by_judgements(args: argparse.Namespace) -> int:
-    if len(args.treatment) > 1 or args.rule != "interval":
-        raise UsageError("judgements compare two models, by their interval", got=f"{len(args.treatment)} treatments")
-    unused = [name for name in _OF_LABELS if getattr(args, name)]
-    if unused:
-        raise UsageError(
-            "the draw has fixed the images, their groups and what counts as a detection",
-            got=", ".join(f"--{name.replace('_', '-')}" for name in unused), hint="give these to `liftgate judge`",
-        )  # fmt: skip
+    _require_two(args, "judgements compare two models, by their interval")
+    why = "the draw has fixed the images, their groups and what counts as a detection"
+    refuse_given(args, _OF_LABELS, why, hint="these are for `liftgate judge`, or for --truth")
     result = liftgate.compare_judgements(
         args.draw or args.judgements[0].parent, args.judgements, args.control, args.treatment[0],
-        metric=args.metric, margin=args.margin, claim=args.claim, level=_given_level(args),
+        metric=args.metric, margin=args.margin, claim=args.claim,
+        level=args.level if "level" in args.given else None,
         conflicts_unsure=args.conflicts == "unsure",
     )  # fmt: skip
     if args.json:
@@ -137,19 +132,22 @@ def _by_judgements(args: argparse.Namespace) -> int:
     return EXIT_CODES[result.verdict]
 
 
-def _given_level(args: argparse.Namespace) -> float | None:
-    """Return the level where it is not the default: a draw with `until` has its own."""
-    return None if args.level == DEFAULT_LEVEL else float(args.level)
+def _require_two(args: argparse.Namespace, why: str) -> None:
+    if args.rule != "interval":
+        raise UsageError(why, got=f"--rule {args.rule}")
+    if len(args.treatment) > 1:
+        raise UsageError(why, got=f"{len(args.treatment)} treatments")
 
 
 def judged_text(result: JudgedComparison) -> list[str]:
     """Return the lines of a comparison by judgements."""
     found, answers = result.difference, result.answers
     right, made = found.true_positives, found.detections
+    missed = "unknown" if found.objects_missed is None else f"about {found.objects_missed:,.0f}"
     lines = [
         *itertools.takewhile(lambda line: not line.startswith("note: "), text(result.comparison)),
         f"{'':<16} true positives about {right[0]:,.0f} and {right[1]:,.0f} of {made[0]:,} and {made[1]:,} detections; "
-        f"objects found by either about {found.objects_found:,.0f}, missed by both about {found.objects_missed:,.0f}",
+        f"objects found by either about {found.objects_found:,.0f}, missed by both {missed}",
     ]
     if (shares := found.shares) is not None:
         lines.append(

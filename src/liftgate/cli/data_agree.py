@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_groups, add_images
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="page.html with pictures; with --overlap a CSV")
     draw = parser.add_argument_group("before labelling")
     draw.add_argument("--overlap", type=int, metavar="N", help="draw N frames of --a that a second person labels too")
-    draw.add_argument("--seed", type=int, default=0, help="of the draw and the bootstrap (default 0)")
+    draw.add_argument("--seed", type=at_least(0), default=0, help="of the draw and the bootstrap (default 0)")
     add_json(parser)
 
 

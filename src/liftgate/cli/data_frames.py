@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import add_terms, declared_terms_of
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="STRATUM=N",
         help="at most N videos of each category, camera, day or camera-day; may be given again",
     )
-    choice.add_argument("--seed", type=int, default=0, help="which ones --per takes (default 0)")
+    choice.add_argument("--seed", type=at_least(0), default=0, help="which ones --per takes (default 0)")
     choice.add_argument("--category", default="folder", metavar="folder|REGEX", help="names a video's category")
     choice.add_argument("--camera", metavar="folder|REGEX|NAME", help="names its camera (default: cam… in the name)")
     live = parser.add_argument_group("rolling buffers and cameras")

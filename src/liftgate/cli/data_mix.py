@@ -11,6 +11,7 @@ from pathlib import Path
 from liftgate.cli.data_merge import OUT, add_parts, print_emptied
 from liftgate.cli.data_source import print_faults, print_losses, print_splits
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import UsageError
 
 
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=X",
         help="instead, for every set: its share of an epoch; no image is left out",
     )
-    parser.add_argument("--seed", type=int, default=0, help="which images --weight shows once more (default 0)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="which images --weight shows once more (default 0)")
     parser.add_argument("--held-out", metavar="NAME", help="whose val and test are kept; the others' are left out")
     add_json(parser)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import READS, add_groups, add_images, add_terms, declared_terms_of
 from liftgate.cli.output import Screen, add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--measure-saving", action="store_true",
         help="half of the groups, drawn at random, go out without boxes, to be drawn from nothing",
     )  # fmt: skip
-    saving.add_argument("--seed", type=int, default=0, help="of that draw (default: %(default)s)")
+    saving.add_argument("--seed", type=at_least(0), default=0, help="of that draw (default: %(default)s)")
     add_groups(parser)
     add_terms(parser)
     add_server(parser, "--push", "make a task of it on this CVAT server (token in CVAT_ACCESS_TOKEN)")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least, refuse_given
 from liftgate.errors import UsageError
 
 
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="never from the groups of this split's test (or NAME); may be given again",
     )
     parser.add_argument("--budget", type=int, default=200, help="how many frames (default 200)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the draw (default 0)")
     parser.add_argument(
         "--share",
         action="append",
@@ -52,7 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     design.add_argument(
         "--strata", metavar="RULE", help="camera, day …: regex with a named group, CSV#COLUMN; each gets its share"
     )
-    design.add_argument("--per-group", type=int, metavar="N", help="most images of one group (default: by the budget)")
+    design.add_argument(
+        "--per-group", type=at_least(1), metavar="N", help="most images of one group (default: by the budget)"
+    )
     design.add_argument("--study", type=Path, metavar="STUDY", help="study.yaml whose ledger records the sample's hash")
     add_json(parser)
 
@@ -61,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate data sample` and return its exit code."""
     if args.purpose is not None:
         return _for_measuring(args)
-    _refuse_study(args)
+    refuse_given(args, ("study", "groups", "classes", "strata", "per_group"),
+                 "these draw a sample for a measurement", expected="--for compare, recall or map")  # fmt: skip
     from liftgate.data.sampling import SamplingRequest, sample
     from liftgate.data.sampling.records import REASONS, SHARES
     from liftgate.data.sampling.sample import copy_frames, write_sample
@@ -125,18 +129,15 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.chosen else 1
 
 
-def _refuse_study(args: argparse.Namespace) -> None:
-    if args.study is not None:
-        raise UsageError("--study records a sample that is drawn --for a measurement", got=args.study)
-
-
 def _for_measuring(args: argparse.Namespace) -> int:
     from liftgate.data.sampling.records import CandidateFrame
     from liftgate.data.sampling.sample import copy_frames
     from liftgate.services.sampled_evidence import draw_sample
 
-    if args.champion is None or args.share or args.new:
-        raise UsageError("--for draws by predictions, not by reasons", expected="--champion FILE, no --share, no --new")
+    why = "--for draws by predictions, not by reasons"
+    refuse_given(args, ("share", "new", "low", "near"), why, expected="--champion FILE")
+    if args.champion is None:
+        raise UsageError(why, expected="--champion FILE", got="none")
     with progress() as screen:
         drawn = draw_sample(
             args.frames, args.out, args.purpose, args.champion, args.challenger, budget=args.budget, groups=args.groups,
@@ -158,11 +159,12 @@ def _for_measuring(args: argparse.Namespace) -> int:
                 "n_frames": sample.n_frames,
                 "n_locked": drawn.locked,
                 "gain": drawn.gain,
+                "notes": list(drawn.notes),
                 "seed": sample.seed,
             }
         )
     else:
-        show(f"{drawn.text}: {args.out}")
+        show(f"{drawn.text}: {args.out}", *(f"note: {note}" for note in drawn.notes))
         show(f"label all of them, then: liftgate evaluate or compare … --sample {args.out}")
     return 0
 

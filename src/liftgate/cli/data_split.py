@@ -7,6 +7,7 @@ from pathlib import Path
 
 from liftgate.cli.data_source import add_source, print_faults, print_splits, print_table, source_of
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar=("TRAIN", "VAL", "TEST"),
         help="default 0.7 0.15 0.15",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the draw (default 0)")
     parser.add_argument(
         "--stratify",
         metavar="RULE",

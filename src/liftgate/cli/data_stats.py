@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import READS, add_groups, add_images
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against-groups", metavar="RULE", help="the same for OTHER (default: as --groups)")
     parser.add_argument("--keep", nargs="+", metavar="CLASS", help="only these classes")
     parser.add_argument("--split", type=Path, metavar="CSV", help="a frozen split of DATA")
-    parser.add_argument("--seed", type=int, default=0, help="which images are opened and shown (default 0)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="which images are opened and shown (default 0)")
     add_json(parser)
 
 

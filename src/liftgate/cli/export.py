@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--opset", type=int, help="of ONNX (default: the exporter's choice)")
     parser.add_argument("--nms", action="store_true", help="suppression inside the file; cuts confidences below 0.25")
     parser.add_argument("--calibration", type=int, default=128, metavar="N", help="images (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw of calibration images (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of the draw of calibration images (default: %(default)s)"
+    )
     proof = parser.add_argument_group("proof: what an export costs in accuracy")
     proof.add_argument("--prove", type=Path, metavar="TRUTH", help="COCO JSON, data.yaml or VOC folder to measure on")
     proof.add_argument(

@@ -9,6 +9,7 @@ from pathlib import Path
 import liftgate
 from liftgate.cli.measurement_options import PREDICTIONS
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, reason_to_open, say, show
+from liftgate.cli.parser import at_least, refuse_given
 from liftgate.errors import UsageError
 
 
@@ -38,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conf", type=float, default=0.25, help="detections below are not there (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the draw (default: %(default)s)")
     parser.add_argument("--common", action="store_true", help="only images that both were predicted on")
     stop = parser.add_argument_group("stop when it is settled", "questions group by group; `compare` after any of them")
     stop.add_argument("--until", metavar="METRIC", help="what to settle, such as precision; with --study: a gate of it")
@@ -53,8 +54,12 @@ def run(args: argparse.Namespace) -> int:
     """Run `liftgate judge` and return its exit code."""
     if (args.out is None) != args.plan:
         raise UsageError("--out DIR writes the page, --plan only plans it", expected="one of the two")
-    if args.study is not None and args.until is None:
-        raise UsageError("--study names the study of the gate that --until names", got=args.study)
+    if args.until is None:
+        why = "these say what is settled, when questions come group by group"
+        refuse_given(args, ("study", "margin", "level"), why, expected="--until METRIC",
+                     hint="without it they are for `liftgate compare --judgements`")  # fmt: skip
+    elif args.study is not None:
+        refuse_given(args, ("margin", "level"), "the gate says margin and level", hint="leave them out")
     until = None
     if args.until is not None:
         from liftgate.judging.draw import Until
@@ -81,13 +86,15 @@ def run(args: argparse.Namespace) -> int:
                 "n_groups": plan.n_groups,
                 "width": plan.width,
                 "pays": plan.pays,
+                "groups_apart": plan.groups_apart,
+                "notes": list(plan.notes),
                 "draw": drawn.draw.hash,
                 "seed": args.seed,
                 "folder": None if drawn.folder is None else str(drawn.folder),
             }
         )
         return 0
-    show(*textwrap.wrap(plan.text, 100))
+    show(*textwrap.wrap(plan.text, 100), *(f"note: {note}" for note in plan.notes))
     if until is not None:
         what = f"until {until.metric} is settled at a margin of {until.margin:g}"
         show("", f"{what}: it may take fewer; save at any time")

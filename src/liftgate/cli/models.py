@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli.output import add_json, add_overrides, emit_json, progress, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import UsageError
 from liftgate.hashing import short
 
@@ -21,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="register a version: an arm of a study, or a weights file alone")
     add.add_argument("source", type=Path, metavar="STUDY or FILE", help="study.yaml, or a weights file")
     add.add_argument("--arm", help="arm of the study (default: the one that its answer is about)")
-    add.add_argument("--seed", type=int, help="seed of its training (default: the study's first)")
+    add.add_argument("--seed", type=at_least(0), help="seed of its training (default: the study's first)")
     add.add_argument("--version", metavar="vX.Y", help="name of the version (default: the next one)")
     add.add_argument("--name", help="first part of the files' names, such as yolov8n_lbzf")
     add.add_argument("--weights-licence", metavar="SPDX", help="licence of the weights, where it is not AGPL-3.0")

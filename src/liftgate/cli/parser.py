@@ -4,11 +4,43 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from liftgate.errors import UsageError
 from liftgate.suggestions import did_you_mean
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a type for options that are whole numbers from `least` on."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected at least {least}, got {value}")
+        return value
+
+    return number
+
+
+def refuse_given(args: argparse.Namespace, names: Sequence[str], why: str, **more: object) -> None:
+    """Refuse options that were given and would do nothing.
+
+    Args:
+        args: the parsed words.
+        names: of options, as attributes of `args`.
+        why: they do nothing.
+        more: `expected` and `hint` of the error.
+
+    Raises:
+        UsageError: names those that were given.
+    """
+    if found := [f"--{name.replace('_', '-')}" for name in names if name in args.given]:
+        raise UsageError(why, got=", ".join(found), **more)  # type: ignore[arg-type]
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,7 +60,16 @@ class Parser(argparse.ArgumentParser):
             near = next((hint for word in rest if (hint := did_you_mean(word.partition("=")[0], options))), None)
             hint = near or self._folder_hint(rest) or f"{self.prog} --help"
             raise UsageError(f"unknown: {' '.join(rest)}", hint=hint)
+        words.given = getattr(words, "given", frozenset()) | self._given(sys.argv[1:] if args is None else args)
         return words, rest
+
+    def _given(self, words: Sequence[str]) -> frozenset[str]:
+        """Return the options that the words name, as attributes; their values may be the default's all the same."""
+        names = {word.partition("=")[0] for word in words if word.startswith("--") and len(word) > 2}
+        by_name = {option: action.dest for action in self._actions for option in action.option_strings}
+        exact = {by_name[name] for name in names if name in by_name}
+        short = {by_name[one] for name in names - set(by_name) for one in by_name if one.startswith(name)}
+        return frozenset(exact | short)
 
     def _folder_hint(self, unknown: Sequence[str]) -> str | None:
         """Return that the folder stands alone, for `--out` at a verb that takes it as its only word."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.ask import parse_header
 from liftgate.cli.output import emit_json, progress, reason_to_open, say, show
+from liftgate.cli.parser import at_least
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def add_production_test(parser: argparse.ArgumentParser) -> None:
     api.add_argument("--confidential", action="store_true", help="the images may not leave this machine")
     api.add_argument("--allow-remote", action="append", default=[], metavar="HOST", help="confidential ones may go")
     api.add_argument("--to-mark", type=int, default=100, metavar="N", help="random predictions to look at: 100")
-    api.add_argument("--seed", type=int, default=0, help="of their draw (default: 0)")
+    api.add_argument("--seed", type=at_least(0), default=0, help="of their draw (default: 0)")
     api.add_argument("--marks", type=Path, metavar="CSV", help="answers.csv of the page in --out: how many are right")
 
 

@@ -90,5 +90,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(answer.to_dict())
     else:
-        show(*textwrap.wrap(answer.text, 100))
+        show(*textwrap.wrap(answer.text, 100), *(f"note: {note}" for note in answer.notes))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -110,21 +110,49 @@ def on_sample(truth: Dataset, sample: DrawnFrames) -> Dataset:
     Raises:
         DataError: a sampled image is not in the truth, or has no labels yet.
     """
-    place = {image.id: index for index, image in enumerate(truth.images)}
+    found = _places([image.id for image in truth.images], sample.images)
+    if absent := [name for name, place in zip(sample.images, found, strict=True) if place is None]:
+        raise DataError(
+            f"{len(absent)} of {len(sample.images)} sampled images are not in the truth, such as {absent[0]}",
+            where=truth.source, expected="a truth that lists every image of the sample, by the same name",
+            got=f"images such as {truth.images[0].id}" if truth.images else "no images",
+        )  # fmt: skip
+    index = np.array([place for place in found if place is not None], dtype=np.int64)
     labelled = set(truth.labels.image.tolist())
-    missing = [name for name in sample.images if name not in place]
-    if not missing:
-        missing = [n for n in sample.images if truth.images[place[n]].label is None and place[n] not in labelled]
+    missing = [truth.images[i].id for i in index.tolist() if truth.images[i].label is None and i not in labelled]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(sample.images)} sampled images have no labels, such as {missing[0]}",
             where=truth.source, expected="labels of every sampled image: those that are missing are rarely random",
             hint="an image on which there is nothing has an empty label file",
         )  # fmt: skip
-    index = np.array([place[name] for name in sample.images], dtype=np.int64)
-    group: Mapping[str, str] = dict(zip(sample.images, sample.groups, strict=True))
     taken = truth.take(index)
-    return taken.with_images([replace(image, group=group[image.id]) for image in taken.images])
+    groups = zip(taken.images, sample.groups, strict=True)
+    return taken.with_images([replace(image, group=group) for image, group in groups])
+
+
+def _places(ids: Sequence[str], names: Sequence[str]) -> list[int | None]:
+    """Return the index of each name among the ids; None: no image has it, or several do.
+
+    The sample may have been drawn from a folder further down than the truth's, or further up: the shorter of two names
+    is then the end of the longer one.
+    """
+    exact = {one: index for index, one in enumerate(ids)}
+    ends: dict[str, set[int]] = {}
+    for index, one in enumerate(ids):
+        for end in _ends(one):
+            ends.setdefault(end, set()).add(index)
+    found: list[int | None] = []
+    for name in names:
+        near = {exact[end] for end in _ends(name) if end in exact} | ends.get(name, set())
+        found.append(exact[name] if name in exact else near.pop() if len(near) == 1 else None)
+    known = [place for place in found if place is not None]
+    return found if len(set(known)) == len(known) else [exact.get(name) for name in names]
+
+
+def _ends(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _probability(text: str, where: str) -> float:

@@ -137,10 +137,24 @@ def _hint(rule: str, found: Sequence[str], groups: str) -> GroupHint:
 
 def group_caveats(truth: Dataset) -> tuple[str, ...]:
     """Return the caveats that a verdict needs where groups are not given, or only in part; empty where all are."""
-    if any(image.group is not None for image in truth.images):
-        remark = group_remark(truth)
-        return (remark,) if remark else ()
-    return (missing_groups([image.id for image in truth.images]),)
+    return _caveats([image.id for image in truth.images], [image.group for image in truth.images])
+
+
+def key_caveats(names: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+    """Return `group_caveats` of images whose groups are known by their keys, as draws and samples record them.
+
+    Args:
+        names: of the images.
+        keys: `Image.key` of each: that of an image without a group begins with `image:`.
+    """
+    return _caveats(names, [None if key.startswith("image:") else key for key in keys])
+
+
+def _caveats(names: Sequence[str], groups: Sequence[str | None]) -> tuple[str, ...]:
+    if all(group is None for group in groups):
+        return (missing_groups(names),)
+    remark = _remark(names, groups)
+    return (remark,) if remark else ()
 
 
 def missing_groups(names: Sequence[str]) -> str:
@@ -155,17 +169,17 @@ def missing_groups(names: Sequence[str]) -> str:
     )
 
 
-def group_remark(truth: Dataset) -> str:
+def _remark(names: Sequence[str], groups: Sequence[str | None]) -> str:
     """Return what makes given groups too many: images without one, and names that are spelled in two ways; else empty.
 
     Both make the interval too narrow if such images belong together, and nobody asked for it.
     """
-    given = sorted({image.group for image in truth.images if image.group is not None})
-    alone = [image.id for image in truth.images if image.group is None]
+    given = sorted({group for group in groups if group is not None})
+    alone = [name for name, group in zip(names, groups, strict=True) if group is None]
     texts = []
     if given and alone:
         texts.append(
-            f"{len(alone)} of {len(truth.images)} images have no group, such as {alone[0]}, and count as groups of "
+            f"{len(alone)} of {len(names)} images have no group, such as {alone[0]}, and count as groups of "
             f"their own: if they are frames of videos, the interval is too narrow"
         )
     spelled: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from liftgate.errors import UsageError
+from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison
 from liftgate.stats.differences import error_of_width
 from liftgate.stats.distributions import t_quantile
@@ -45,6 +46,8 @@ class SizeAnswer:
     """The answer in plain words"""
     details: Mapping[str, Detail] = field(default_factory=dict)
     """All assumptions and other numbers, by name"""
+    notes: tuple[str, ...] = ()
+    """What the pilot leaves open, such as groups that are missing"""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -54,6 +57,7 @@ class SizeAnswer:
             "groups": self.groups,
             "text": self.text,
             **self.details,
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
     def __repr__(self) -> str:
@@ -258,8 +262,9 @@ def size_from_pilot(
     needed = (
         "no number of groups is enough" if groups is None else f"you need about {groups:,} groups ({images:,} images)"
     )
+    word = "lower" if pilot.metric in LESS_IS_BETTER else "higher"
     text = (
-        f"To show that {pilot.metric} is higher by more than {margin:g} when it really is {difference:g} higher, "
+        f"To show that {pilot.metric} is {word} by more than {margin:g} when it really is {difference:g} {word}, "
         f"{needed}, if groups are like those of the pilot ({n_images:,} images in {n_groups} groups, effectively "
         f"{effective:.3g}; {percent(level)} t interval, {percent(power)} chance of success, the variance between "
         f"groups at its 80% upper bound).{_of_one_size(even, groups)} The pilot itself can show a difference of "

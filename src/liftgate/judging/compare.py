@@ -6,12 +6,12 @@ import math
 from dataclasses import asdict, dataclass
 
 from liftgate.errors import UsageError
-from liftgate.evaluation.group_hints import missing_groups
+from liftgate.evaluation.group_hints import key_caveats
 from liftgate.evaluation.records import Comparison
 from liftgate.evaluation.spec import require_reachable_margin
 from liftgate.evaluation.verdict import as_gain, decide, explain_verdict, groups_that_settle
 from liftgate.judging.answers import Answers
-from liftgate.judging.draw import Draw
+from liftgate.judging.draw import Draw, Until
 from liftgate.judging.estimate import JudgedDifference, judged_difference
 from liftgate.judging.judged_metrics import JUDGED_METRICS, JudgedMetric
 from liftgate.judging.outcomes import design_of, outcomes_of
@@ -118,6 +118,20 @@ def require_judged_metric(metric: str) -> JudgedMetric:
     raise UsageError(f"{metric} cannot be judged by yes or no", expected=", ".join(JUDGED_METRICS), hint=hint)
 
 
+def require_judged_claim(asked: Until) -> None:
+    """Refuse what no answers could settle, before the first of them is given.
+
+    Raises:
+        UsageError: a metric that judgements do not answer, a level or margin out of range, or a claim without a margin.
+    """
+    require_judged_metric(asked.metric)
+    if not 0.5 < asked.level < 1:
+        raise UsageError("a level lies between 0.5 and 1", got=asked.level, hint="95% is 0.95")
+    if asked.claim == "equal" and not asked.margin > 0:
+        raise UsageError("to be equal means to differ by less than a margin", got=asked.margin, hint="--margin 0.01")
+    require_reachable_margin(asked.metric, asked.margin, asked.claim)
+
+
 def compare_answers(
     draw: Draw,
     answers: Answers,
@@ -142,11 +156,7 @@ def compare_answers(
     """
     judged = require_judged_metric(metric)
     part = draw if draw.until is None else judged_part(draw, answers.by_question)
-    if not 0.5 < level < 1:
-        raise UsageError("a level lies between 0.5 and 1", got=level, hint="95% is 0.95")
-    if claim == "equal" and not margin > 0:
-        raise UsageError("to be equal means to differ by less than a margin", got=margin, hint="--margin 0.01")
-    require_reachable_margin(metric, margin, claim)
+    require_judged_claim(Until(metric, margin, claim, level))
     at = level if claim == "better" else round(2 * level - 1, 12)
     found = judged_difference(
         design_of(part), outcomes_of(part, answers), judged, at, always_valid=draw.until is not None
@@ -188,10 +198,11 @@ def _caveats(draw: Draw, answers: Answers, found: JudgedDifference) -> list[str]
         "0.5; it says nothing about other thresholds"
     ]
     if answers.unsure:
-        notes.append(f"{answers.unsure} answers are in doubt, and move the difference by {found.doubt:.4f} in all: "
-                     "the interval holds both ends")  # fmt: skip
+        many = "1 answer is" if answers.unsure == 1 else f"{answers.unsure} answers are"
+        notes.append(f"{many} in doubt: together the difference may move by {found.doubt:.4f}, and the interval holds "
+                     "both ends")  # fmt: skip
     if answers.conflicts:
-        notes.append(f"{len(answers.conflicts)} questions were answered differently by two people, and count as unsure")
-    if all(image.group.startswith("image:") for image in draw.images):
-        notes.append(missing_groups([image.id for image in draw.images]))
+        many = "1 question was" if len(answers.conflicts) == 1 else f"{len(answers.conflicts)} questions were"
+        notes.append(f"{many} answered differently by two people, and counts as unsure")
+    notes += key_caveats([image.id for image in draw.images], [image.group for image in draw.images])
     return notes

@@ -86,16 +86,17 @@ class _DesignVariances(NamedTuple):
 class JudgedDifference:
     """The difference of two models by one metric, estimated from answers."""
 
-    control: float
-    treatment: float
+    control: float | None
+    """None: it hangs on a number of missed objects that nobody knows"""
+    treatment: float | None
     delta: Interval
     true_positives: tuple[float, float]
     """Estimated, of control and treatment"""
     detections: tuple[int, int]
     objects_found: float
     """By either model, estimated"""
-    objects_missed: float
-    """By both, estimated"""
+    objects_missed: float | None
+    """By both, estimated; None: of some images nobody knows"""
     doubt: float
     """How far the answers "unsure" alone move the estimate, in all"""
     shares: VarianceShares | None
@@ -119,15 +120,16 @@ def judged_difference(
     found = [case.always_valid(groups, level) if always_valid else case.interval(groups, level) for case in cases]
     estimates = [interval.estimate for interval in found]
     delta = _union(found)
-    if metric in NEED_MISSED and np.isinf(outcomes.most).any():
-        delta = _reaching_zero(delta)
-    middle = [float(np.mean([case.values()[arm] for case in cases])) for arm in (0, 1)]
+    unknown = bool(np.isinf(outcomes.most).any())
+    middle: list[float | None] = [float(np.mean([case.values()[arm] for case in cases])) for arm in (0, 1)]
+    if metric in NEED_MISSED and unknown:
+        delta, middle = _reaching_zero(delta), [None, None]
     totals = np.mean([case.sums for case in cases], axis=0)
     return JudgedDifference(
         middle[0], middle[1], delta,
         (float(totals[TP_CONTROL]), float(totals[TP_TREATMENT])),
         (int(totals[N_CONTROL]), int(totals[N_TREATMENT])),
-        float(totals[FOUND]), float(totals[MISSED]), max(estimates) - min(estimates),
+        float(totals[FOUND]), None if unknown else float(totals[MISSED]), max(estimates) - min(estimates),
         cases[0].shares(delta),
     )  # fmt: skip
 
@@ -149,7 +151,10 @@ def _reaching_zero(delta: Interval) -> Interval:
     """Return the interval where any number of objects may have been missed: with very many, nothing differs."""
     if delta.low is None or delta.high is None:
         return delta
-    note = delta.note or "of some images it is not known how many objects were missed: recall may differ by nothing"
+    note = delta.note or (
+        "of some images it is not known how many objects were missed: recall may differ by nothing, and the difference "
+        f"that is named takes up to {_A_FEW:.0f} on each of them"
+    )
     return replace(delta, low=min(delta.low, 0.0), high=max(delta.high, 0.0), note=note)
 
 

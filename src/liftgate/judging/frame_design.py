@@ -14,6 +14,7 @@ from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import UsageError
 from liftgate.evaluation.drawn_sample import DrawnFrames
+from liftgate.evaluation.group_hints import key_caveats
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.sizes import scores_of, size_measure
 from liftgate.stats.unequal_sampling import systematic_sample
@@ -38,6 +39,9 @@ class FrameDraw:
     """Expected variance of as many images drawn at random (groups alike), divided by that of this sample"""
     locked: int
     """Images that could not be drawn, because their groups are locked"""
+
+    notes: tuple[str, ...] = ()
+    """What limits it, such as groups that are missing"""
 
     @property
     def text(self) -> str:
@@ -87,6 +91,8 @@ def draw_frames(
     """
     if budget < 5:
         raise UsageError("too few images to say anything", expected="at least 5", got=budget)
+    if per_group is not None and per_group < 1:
+        raise UsageError("too few images of a group", expected="at least 1", got=per_group)
     if purpose == "compare" and treatment is None:
         raise UsageError("--for compare needs the predictions of both models", hint="--challenger FILE")
     free = np.ones(len(dataset.images), dtype=np.bool_) if locked is None else ~locked
@@ -117,7 +123,8 @@ def draw_frames(
         tuple(row[0] for row in rows), tuple(row[1] for row in rows), tuple(row[2] for row in rows), purpose, seed,
         int(free.sum()), len(names),
     )  # fmt: skip
-    return FrameDraw(sample, plain / float(np.sum(expected / probability)), int((~free).sum()))
+    notes = key_caveats([image.id for image in dataset.images], keys.tolist())
+    return FrameDraw(sample, plain / float(np.sum(expected / probability)), int((~free).sum()), notes)
 
 
 def _by_stratum(

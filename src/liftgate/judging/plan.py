@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.evaluation.group_hints import key_caveats
 from liftgate.judging.allocation import allocate
 from liftgate.judging.draw import LEAST_BUDGET, MISSED, Draw
 from liftgate.judging.pairing import KINDS, Units
 from liftgate.judging.sizes import size_measure
+from liftgate.stats.interval import MIN_GROUPS
 
 DEFAULT_WIDTH = 1.15
 """The default budget makes the interval about so many times as wide as labels of everything would"""
@@ -38,6 +40,10 @@ class JudgementPlan:
     n_groups: int
     width: float
     """How much wider than with labels of everything the interval will be, about"""
+    groups_apart: int = 0
+    """Groups in which the models disagree"""
+    notes: tuple[str, ...] = ()
+    """What limits the verdict before anybody clicks: groups that are missing, or too few that tell the models apart"""
 
     @property
     def boxes_for_width(self) -> int:
@@ -60,14 +66,16 @@ class JudgementPlan:
             f"objects that both missed) instead of about {self.boxes:,} boxes to draw; the models agree in "
             f"{self.agreement:.0%} of their detections. The interval will be about {self.width:.2f} times as wide as "
             f"labels would give; about {self.boxes_for_width:,} boxes on images drawn at random would do as well."
-            + ("" if self.pays else _UNPAID)
+            + ("" if self.pays else _FAR_APART if self.agreement < _NEAR_AGREEMENT else _TOO_MANY)
         )
 
 
-_UNPAID = (
+_NEAR_AGREEMENT = 0.5
+_FAR_APART = (
     " It will not pay: these models are too far apart to be judged by their disagreements; draw the boxes, which "
     "answer every question."
 )
+_TOO_MANY = " So many judgements will not pay: draw the boxes, which answer every question, or ask for fewer."
 
 
 def plan_of(draw: Draw) -> JudgementPlan:
@@ -76,10 +84,18 @@ def plan_of(draw: Draw) -> JudgementPlan:
     score = np.array(draw.units.score, dtype=np.float64)
     asked = sum(one.kind != MISSED for one in draw.questions)
     boxes = expected_boxes(units)
+    keys = [image.group for image in draw.images]
+    apart, groups = len({keys[image] for image in units.image[~units.agreed].tolist()}), len(set(keys))
+    notes = list(key_caveats([image.id for image in draw.images], keys))
+    if apart < MIN_GROUPS:
+        notes.append(
+            f"the models disagree in {apart} of {groups} groups, and an interval needs {MIN_GROUPS} in which they do: "
+            "unless an agreed pair elsewhere turns out to have two answers, nothing will be settled"
+        )
     return JudgementPlan(
         questions=len(draw.questions), kinds=draw.counts(), units={kind: units.count(kind) for kind in KINDS},
         agreement=units.agreement, boxes=boxes, n_images=len(draw.images),
-        n_groups=len({image.group for image in draw.images}), width=_width(units, score, asked),
+        n_groups=groups, width=_width(units, score, asked), groups_apart=apart, notes=tuple(notes),
     )  # fmt: skip
 
 

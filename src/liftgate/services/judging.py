@@ -18,11 +18,10 @@ from liftgate.data.grouping.groups import assign_groups
 from liftgate.data.sampling.frames import unlabelled_dataset
 from liftgate.errors import DataError, UsageError
 from liftgate.evaluation.alignment import on_common_images, require_same_images, restrict_to_truth
-from liftgate.evaluation.spec import require_reachable_margin
 from liftgate.files import atomic_folder, require_empty
 from liftgate.hashing import content_hash, file_hash, short
 from liftgate.judging.answers import Answer, merge_answers, read_answers
-from liftgate.judging.compare import JudgedComparison, compare_answers, require_judged_metric
+from liftgate.judging.compare import JudgedComparison, compare_answers, require_judged_claim, require_judged_metric
 from liftgate.judging.cvat_answers import SUFFIXES, read_cvat_answers
 from liftgate.judging.cvat_task import FOLDER, write_task
 from liftgate.judging.draw import Draw, DrawnModel, Until, draw_questions
@@ -94,7 +93,7 @@ def judge(
     if not 0 <= conf <= 1:
         raise UsageError("a confidence threshold lies in 0 … 1", got=conf)
     if until is not None:
-        require_judged_metric(until.metric)
+        require_judged_claim(until)
     folder = None if out is None else Path(out)
     if folder is not None:
         require_empty(folder)
@@ -106,8 +105,11 @@ def judge(
         raise UsageError("neither model detects anything at this confidence", got=f"--conf {conf:g}")
     names = _names(control, treatment)
     models = (DrawnModel(names[0], source_hash(control)), DrawnModel(names[1], source_hash(treatment)))
-    if until is not None:
-        require_reachable_margin(until.metric, until.margin, until.claim)
+    if models[0].predictions == models[1].predictions:
+        raise UsageError(
+            "control and treatment are the same predictions: they do not differ, whatever anybody answers",
+            got=f"{_name(control)}, {_name(treatment)}",
+        )
     wanted = default_budget(units, scores_of(units, first, second)) if budget is None else budget
     draw = draw_questions(
         dataset, first, second, units, models=models, conf=conf, budget=wanted, seed=seed, until=until

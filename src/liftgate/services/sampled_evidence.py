@@ -16,6 +16,7 @@ from liftgate.data.sampling.records import CandidateFrame
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
 from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
+from liftgate.evaluation.group_hints import key_caveats
 from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
 from liftgate.evaluation.records import Comparison, Evaluation
 from liftgate.evaluation.spec import ComparisonSpec, EvaluationSpec, require_reachable_margin
@@ -166,7 +167,10 @@ def evaluate_sample(
     else:
         errors = label_error_rate(label_errors, sampled, sampled=True)
         found = evaluate_with_errors(sampled, predicted, spec, errors, drawn.weights)
-    return replace(found, settings={**found.settings, **inputs.remarks(), "sample": drawn.hash, "note": _note(drawn)})
+    settings = {**found.settings, **inputs.remarks(), "sample": drawn.hash, "note": _note(drawn)}
+    if alone := key_caveats(drawn.images, drawn.groups):
+        settings["groups"] = "; ".join(alone)
+    return replace(found, settings=settings)
 
 
 def compare_sample(
@@ -221,7 +225,8 @@ def compare_sample(
     else:
         errors = label_error_rate(label_errors, sampled, sampled=True)
         result = compare_with_errors(sampled, first, second, spec, errors)
-    return replace(result, images=(), caveats=(_note(drawn), *inputs.caveats(), *result.caveats))
+    alone = key_caveats(drawn.images, drawn.groups)
+    return replace(result, images=(), caveats=(_note(drawn), *alone, *inputs.caveats(), *result.caveats))
 
 
 def _inputs(truth: Dataset, sources: Sequence[PredictionsSource], open_anyway: str | None) -> EvidenceInputs:

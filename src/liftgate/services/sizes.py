@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
 from liftgate.data.detections import PredictionsSource
 from liftgate.errors import UsageError
+from liftgate.evaluation.group_hints import group_caveats
 from liftgate.evaluation.oks_sigmas import Sigmas
 from liftgate.evaluation.sample_size import SizeAnswer, size_from_pilot
 from liftgate.evaluation.sample_size import size_difference as size_difference
@@ -76,6 +78,7 @@ def size_models(
         common=common, open_anyway=open_anyway, progress=progress,
     )  # fmt: skip
     answer = size_from_pilot(pilot, difference, margin=margin, level=level, power=power)
+    answer = replace(answer, notes=group_caveats(dataset))
     return with_ways(answer, dataset, (control, treatment), metric=metric, conf=conf, common=common)
 
 

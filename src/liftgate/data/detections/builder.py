@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_names import ImageNames
+from liftgate.data.core.image_names import ImageNames, NameClaims, require_one_picture
 from liftgate.data.core.predictions import Predictions
 from liftgate.errors import DataError
 
@@ -36,6 +36,7 @@ class PredictionsBuilder:
         self._hint = hint
         self._others = others
         self._names = ImageNames(dataset.images)
+        self._claims = NameClaims()
         self._numbers = {str(image.coco_id): i for i, image in enumerate(dataset.images) if image.coco_id is not None}
         self._classes = {name.casefold(): index for index, name in enumerate(dataset.classes)}
         self._classes |= {name: index for index, name in enumerate(dataset.classes)}
@@ -63,6 +64,7 @@ class PredictionsBuilder:
                 "unknown image", where=where, expected=_some([image.id for image in self.dataset.images], 3),
                 got=repr(name), hint="was this made on another data set or split, or have two images this name?",
             )  # fmt: skip
+        require_one_picture(self._claims, where, str(name), self.dataset.images[place].id)
         self.cover(place)
         return place
 

@@ -112,11 +112,11 @@ def _by_regex(images: Sequence[Image], rule: str) -> list[str | None]:
 
 
 def _by_csv(dataset: Dataset, path: Path) -> list[str | None]:
-    names = ImageNames(dataset.images)
+    rows = read_table(path, ("image", "group"))
+    places = ImageNames(dataset.images).find_all([row["image"] for _, row in rows])
     found: list[str | None] = [None] * len(dataset.images)
     unknown: list[str] = []
-    for line, row in read_table(path, ("image", "group")):
-        index = names.find(row["image"])
+    for (line, row), index in zip(rows, places, strict=True):
         if index is None:
             unknown.append(row["image"])
         elif found[index] not in (None, row["group"]):

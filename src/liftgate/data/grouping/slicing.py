@@ -68,10 +68,9 @@ def _by_column(dataset: Dataset, base: Path, rule: str) -> dict[str, str]:
                 "which column?", where=path, expected=f"{file}#COLUMN", got=", ".join(others) or "no other column"
             )
         column = others[0]
-    names = ImageNames(dataset.images)
+    places = ImageNames(dataset.images).find_all([row["image"] for _, row in rows])
     found: dict[str, str] = {}
-    for line, row in rows:
-        place = names.find(row["image"])
+    for (line, row), place in zip(rows, places, strict=True):
         if place is None:
             continue
         image, value = dataset.images[place].id, row[column].strip()

@@ -78,9 +78,9 @@ def extend_split(
     fresh = [image for image in applied.images if image.split is None]
     assignment = dict(split.assignment)
     groups = dict(split.groups)
-    names = ImageNames(dataset.images)
-    for name in split.assignment:  # the groups as the dataset knows them now
-        if (index := names.find(name)) is not None:
+    places = ImageNames(dataset.images).find_all(list(split.assignment))
+    for name, index in zip(split.assignment, places, strict=True):  # the groups as the dataset knows them now
+        if index is not None:
             groups[name] = dataset.images[index].key
     joining = sorted({image.key for image in fresh} - set(home))
     order = {key: number for number, key in enumerate([*home, *joining])}

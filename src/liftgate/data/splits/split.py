@@ -69,11 +69,10 @@ class Split:
         Raises:
             DataError: a group of the dataset would be in two splits (the message names it), or no name fits.
         """
-        names = ImageNames(dataset.images)
+        places = ImageNames(dataset.images).find_all(list(self.assignment))
         splits: list[str | None] = [None] * len(dataset.images)
         gone = []
-        for name, split in self.assignment.items():
-            index = names.find(name)
+        for (name, split), index in zip(self.assignment.items(), places, strict=True):
             if index is None:
                 gone.append(name)
             else:

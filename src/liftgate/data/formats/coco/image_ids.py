@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liftgate.boxes import xywh_to_xyxy
 from liftgate.data.core.dataset import Dataset
-from liftgate.data.core.image_names import ImageNames, base_and_stem
+from liftgate.data.core.image_names import ImageNames, NameClaims, base_and_stem, require_one_picture
 from liftgate.data.formats.coco.annotations import by_spelling
 from liftgate.data.formats.coco.document import UNDECODABLE, Id
 from liftgate.data.formats.coco.evidence import matched_class, surest, vote
@@ -100,6 +100,10 @@ class ImageIds:
         if names is not None and len(names) == len(results) and any(names):
             return self._by_file_name(path, results, names)
         by_id = [self.find(id_) for id_ in results.ids]
+        claims = NameClaims()
+        for id_, place in zip(results.ids, by_id, strict=True):
+            if isinstance(id_, str) and place is not None and id_ not in self._exact:
+                require_one_picture(claims, str(path), id_, self._dataset.images[place].id)
         if not any(isinstance(id_, int) for id_ in results.ids):
             return _column(by_id, results)
         by_number = [self._numbers.get(id_, -1) if isinstance(id_, int) else self.find(id_) for id_ in results.ids]
@@ -117,11 +121,15 @@ class ImageIds:
 
     def _by_file_name(self, path: Path, results: CocoResults, names: Sequence[str | None]) -> NDArray[np.int64]:
         places: dict[tuple[int, str | None], int] = {}
+        claims = NameClaims()
         column = np.empty(len(results), dtype=np.int64)
         for row, (number, name) in enumerate(zip(results.image.tolist(), names, strict=True)):
             place = places.get((number, name))
             if place is None:
-                place = places[number, name] = self._image_of_row(f"{path}: [{row}]", results.ids[number], name)
+                where = f"{path}: [{row}]"
+                place = places[number, name] = self._image_of_row(where, results.ids[number], name)
+                if name and place >= 0:
+                    require_one_picture(claims, where, name, self._dataset.images[place].id)
             column[row] = place
         return column
 
