@@ -34,7 +34,7 @@ import yaml
 from liftgate import api
 from liftgate.backends.base import PredictJob, TrainJob
 from liftgate.backends.events import DoneEvent, EpochReport, Event, StartedEvent
-from liftgate.engines.base import Capabilities, JobState, Submission
+from liftgate.engines.base import Capabilities, Engine, JobState, Submission
 from liftgate.engines.dispatch import Dispatcher
 from liftgate.engines.local import LocalEngine
 from liftgate.engines.task import Task, TaskResult
@@ -51,7 +51,7 @@ from liftgate.training.events import EventFile
 from liftgate.training.job import JobFile
 
 
-class InstantEngine:
+class InstantEngine(Engine):
     """An engine whose tasks end as soon as they begin; with `idle`, they stay queued for ever."""
 
     def __init__(self, *, idle: bool = False) -> None:
@@ -77,15 +77,6 @@ class InstantEngine:
         return ["queued" if self.idle else "ended"] * len(handles)
 
     def cancel(self, handles: Sequence[str]) -> None:
-        pass
-
-    def logs(self, handle: str) -> list[Path]:
-        return []
-
-    def queue_length(self) -> int | None:
-        return None
-
-    def close(self) -> None:
         pass
 
 

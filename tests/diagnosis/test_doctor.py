@@ -671,8 +671,7 @@ _cells = st.sampled_from(["0", "1", "-1", "nan", "inf", "", "x", "1e308", "0.5",
 )
 def test_any_rows_whatever_are_read_without_a_traceback(tmp_path: Path, rows: Sequence[Sequence[str]]) -> None:
     (tmp_path / "results.csv").write_text("\n".join(",".join(row) for row in [HEADER, *rows]))
-    for diagnosis in diagnose([tmp_path]):
-        json.dumps(diagnosis.to_dict(), allow_nan=False)
+    assert [json.dumps(diagnosis.to_dict(), allow_nan=False) for diagnosis in diagnose([tmp_path])]
 
 
 # The command.

@@ -11,7 +11,7 @@ import pytest
 
 from liftgate.backends.base import PredictJob
 from liftgate.backends.events import Event
-from liftgate.engines.base import Capabilities, JobState, Submission
+from liftgate.engines.base import Capabilities, Engine, JobState, Submission
 from liftgate.engines.dispatch import MAX_FRUITLESS, Dispatcher
 from liftgate.engines.task import Ending, Fence, Task, TaskResult
 from liftgate.errors import DataError, TrainingError
@@ -19,7 +19,7 @@ from liftgate.hashing import file_hash
 from liftgate.training.job import JobFile
 
 
-class HandEngine:
+class HandEngine(Engine):
     """An engine whose jobs do what the test says, on a clock that the test's sleep moves."""
 
     def __init__(self, *, lag: float = 0.0) -> None:
@@ -43,15 +43,6 @@ class HandEngine:
     def cancel(self, handles: Sequence[str]) -> None:
         self.cancelled += handles
         self.states |= dict.fromkeys(handles, "ended")
-
-    def logs(self, handle: str) -> list[Path]:
-        return []
-
-    def queue_length(self) -> int | None:
-        return None
-
-    def close(self) -> None:
-        pass
 
     def dispatcher(self) -> Dispatcher:
         def sleep(seconds: float) -> None:

@@ -92,9 +92,11 @@ class Engine(Protocol):
 
     def logs(self, handle: str) -> list[Path]:
         """Return the engine's own log files of a job that exist."""
+        return []
 
     def queue_length(self) -> int | None:
         """Return how many of this user's jobs wait in its queue; None: unknown."""
+        return None
 
     def close(self) -> None:
         """Release what it holds; its jobs are ended or survive."""

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from checks.small_set import SmallSet
-from checks.ultralytics.hostile_checkpoints import called, checkpoints, legacy, named, program, text, zipped
+from checks.ultralytics.checkpoint_bytes import called, legacy, named, program, text, zipped
+from checks.ultralytics.hostile_checkpoints import checkpoints
 from liftgate.backends.sandbox import sandbox_environment
 from liftgate.checks.run import run
 from liftgate.checks.ultralytics.allowed_names import ALLOWED, CREATED, GlobalName

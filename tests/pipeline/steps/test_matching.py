@@ -16,7 +16,7 @@ from engines.test_store import ElsewhereEngine, may_mount
 from liftgate.data.core.dataset import Dataset, Keypoints
 from liftgate.data.core.predictions import Predictions
 from liftgate.engines.agent import run_attempt
-from liftgate.engines.base import Capabilities, JobState, Submission
+from liftgate.engines.base import Capabilities, Engine, JobState, Submission
 from liftgate.engines.dispatch import Dispatcher
 from liftgate.engines.store import Store
 from liftgate.errors import DataError
@@ -28,7 +28,7 @@ from liftgate.study.records import EngineSpec
 from oracle import coco_sets
 
 
-class InProcess:
+class InProcess(Engine):
     """An engine that runs each attempt at once, in this process, and then does to its folder what the test says."""
 
     def __init__(self, damage: Callable[[int, Path], None] = lambda number, folder: None) -> None:
@@ -49,15 +49,6 @@ class InProcess:
         return ["ended"] * len(handles)
 
     def cancel(self, handles: Sequence[str]) -> None:
-        pass
-
-    def logs(self, handle: str) -> list[Path]:
-        return []
-
-    def queue_length(self) -> int | None:
-        return None
-
-    def close(self) -> None:
         pass
 
 
