@@ -124,8 +124,15 @@ def test_on_the_command_line_and_what_is_refused(tmp_path: Path, capsys: pytest.
     assert main(["evaluate", "--truth", str(truth), "--predictions", str(old), "--sample", str(out)]) == 0
     assert main(["compare", *arms, "--groups", groups]) == 2
     assert "not on a drawn sample" in capsys.readouterr().err
-    assert main(words) == 2  # a drawn sample is not replaced
     text = out.read_text()
+    (tmp_path / "sample.json").unlink()  # as killed between the two files
+    assert main(words) == 0 and out.read_text() == text and read_sample(out) == sample
+    capsys.readouterr()
+    assert main([*words, "--seed", "1"]) == 2 and out.read_text() == text, "a drawn sample is not replaced"
+    assert "another sample is there already" in capsys.readouterr().err
+    (tmp_path / "coco.json").write_text("{}")
+    assert main([*words[:-2], str(tmp_path / "coco.csv")]) == 2 and (tmp_path / "coco.json").read_text() == "{}"
+    assert main([*words[:-2], str(tmp_path / "coco.json")]) == 2 and (tmp_path / "coco.json").read_text() == "{}"
     for change, message in (
         (text.replace(f",{sample.probability[0]!r}", ",1.0"), "edited"),
         (text.replace(f",{sample.probability[0]!r}", ",0"), "not an inclusion probability"),
@@ -202,6 +209,8 @@ def test_a_study_records_the_sample_and_refuses_another_under_its_name(tmp_path:
     (entry,) = ledger.records(SampleEntry)
     assert (entry.file, entry.sample, entry.n_images) == ("sample.csv", drawn.sample.hash, len(drawn.sample.images))
     assert len(entry.predictions) == 2
+    liftgate.draw_sample(MODELS.truth, out, "compare", *MODELS[1:], budget=60, study=tmp_path / "study.yaml")
+    assert ledger.records(SampleEntry) == [entry], "the same again is recorded once"
     liftgate.compare_sample(*MODELS, out, metric="recall")
     liftgate.draw_sample(MODELS.truth, other, "compare", *MODELS[1:], budget=60, seed=1)
     for suffix in (".csv", ".json"):

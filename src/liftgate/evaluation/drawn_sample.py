@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from liftgate.data.core.csv_tables import read_table, table_bytes
 from liftgate.data.core.dataset import Dataset
 from liftgate.documents import SMALL, DocumentError, load_json
-from liftgate.errors import DataError
+from liftgate.errors import DataError, UsageError
 from liftgate.files import write_bytes, write_json
 from liftgate.hashing import content_hash, short
 from liftgate.records import to_record
@@ -55,12 +55,32 @@ class _Described(NamedTuple):
 
 
 def write_sample(sample: DrawnFrames, path: Path) -> Path:
-    """Write sample.csv, and sample.json with its hash beside it."""
-    rows = zip(sample.images, sample.groups, map(repr, sample.probability), strict=True)
-    write_bytes(path, table_bytes(COLUMNS, rows))
+    """Write sample.csv, and sample.json with its hash beside it; what a killed process left of the same is completed.
+
+    Raises:
+        UsageError: another file is there.
+    """
+    beside = path.with_suffix(".json")
+    if beside == path:
+        raise UsageError("a sample is a table", where=path, expected="a name such as sample.csv")
     described = {key: value for key, value in asdict(sample).items() if key in _Described._fields}
-    write_json(path.with_suffix(".json"), {"sample": sample.hash, **described})
+    described = {"sample": sample.hash, **described}
+    table = table_bytes(COLUMNS, zip(sample.images, sample.groups, map(repr, sample.probability), strict=True))
+    hint = "another name: a drawn sample is not replaced"
+    if path.exists() and path.read_bytes() != table:
+        raise UsageError("another sample is there already", where=path, hint=hint)
+    if beside.exists() and not _holds(beside, described):
+        raise UsageError("another file is where the sample is described", where=beside, hint=hint)
+    write_json(beside, described)
+    write_bytes(path, table)
     return path
+
+
+def _holds(path: Path, described: Mapping[str, object]) -> bool:
+    try:
+        return bool(load_json(path, SMALL) == described)
+    except DocumentError:
+        return False
 
 
 def read_sample(path: Path) -> DrawnFrames:

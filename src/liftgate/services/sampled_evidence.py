@@ -25,8 +25,9 @@ from liftgate.evaluation.weighted_evaluation import evaluate_sample as evaluate_
 from liftgate.hashing import short
 from liftgate.judging.frame_design import PURPOSES, FrameDraw, Purpose, draw_frames
 from liftgate.ledger.chain import Ledger
+from liftgate.ledger.entry import Entry
 from liftgate.ledger.recorded_files import require_recorded_sample
-from liftgate.ledger.records import SampleEntry
+from liftgate.ledger.records import Body, SampleEntry
 from liftgate.ledger.workspace import results_folder
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs, require_unlocked
@@ -88,8 +89,6 @@ def draw_sample(
         results_folder(Path(study))  # a study that cannot be read is refused before anything is written
         if out is None:
             raise UsageError("a sample is recorded where it is written", expected="a file for it", got=None)
-    if out is not None and Path(out).exists():
-        raise UsageError("the sample is there already", where=out, hint="another name: a drawn sample is not replaced")
     sources = [control] if treatment is None else [control, treatment]
     dataset = unlabelled_images(frames, sources, classes, groups, progress)
     dataset, models = aligned_predictions(dataset, sources)
@@ -116,7 +115,11 @@ def _record(sample: DrawnFrames, path: Path, study: Path, predictions: tuple[str
     folder, place = study.absolute().parent, path.absolute()
     file = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else str(place)
     entry = SampleEntry(file, sample.hash, sample.purpose, len(sample.images), predictions)
-    Ledger(results_folder(study) / "ledger.sqlite").add(entry)
+
+    def decide(entries: Sequence[Entry]) -> Body | None:  # once, also if the same is drawn again, as after a kill
+        return None if any(one.parse(SampleEntry) == entry for one in entries) else entry.to_body()
+
+    Ledger(results_folder(study) / "ledger.sqlite").append_if(SampleEntry.KIND, decide)
 
 
 def _read_recorded(path: Path) -> DrawnFrames:

@@ -52,7 +52,7 @@ class RecordingReader:
             fps: frames a second of a video.
             stop: ends it.
             follow: go on looking for new files in a folder; False: read what is there, and end.
-            settle: seconds for which a file was not written to, after which it is complete.
+            settle: of a folder that is followed: seconds without a write after which a file is complete.
             now: the machine's clock, which files have their times from.
         """
         self._name, self._path, self._mailbox, self._counts = name, path, mailbox, counts
@@ -103,8 +103,10 @@ class RecordingReader:
             every = find_sources([self._path])
         except DataError:  # none of them is a video or an image yet
             return []
-        images = [one for one in every if one.kind == "image" and _is_settled(one.path, self._settle, now)]
+        images = [one for one in every if one.kind == "image"]
         videos = [one for one in every if one.kind != "image"]
+        if self._follow:
+            images = [one for one in images if _is_settled(one.path, self._settle, now)]
         if self._follow and videos:
             videos = find_sources([self._path], buffer=RollingBuffer(settle=self._settle), now=now)
         return [*self._unread(videos), *self._unread(images)]
