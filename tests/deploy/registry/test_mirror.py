@@ -99,7 +99,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=tmp_path, stdout=quiet, stderr=quiet, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        for _ in range(600):
             try:
                 urllib.request.urlopen(f"{address}/health", timeout=2).close()
                 break
