@@ -637,6 +637,21 @@ def _shifted_box(small: SmallSet) -> Subject:
     return contradicted(small, change)
 
 
+@plants("mistakes.overlooked")
+def _a_model_that_sees_nothing(small: SmallSet) -> Subject:
+    dataset = small.read()
+    seen = sure_of(dataset)
+    return Subject({"small": dataset}, predictions={"small": replace(seen, scores=np.full(len(seen), 0.1))})
+
+
+@plants("mistakes.overlooked")
+def _classes_in_another_order(small: SmallSet) -> Subject:
+    dataset = small.read()
+    seen = sure_of(dataset)
+    turned = replace(seen, cls=(seen.cls + 1) % len(CLASSES))
+    return Subject({"small": dataset}, predictions={"small": turned})
+
+
 # ---- model files
 
 

@@ -78,3 +78,37 @@ def test_the_interval_holds_the_end_of_about_80_in_100_public_runs(fixtures: Pat
     factor = np.quantile(np.abs(end - at) / np.maximum(spread, 1e-9), np.mean(inside))
     sides = np.clip(at + factor * spread, 0, 1) - np.clip(at - factor * spread, 0, 1)
     assert np.mean(width) < 0.7 * np.mean(sides)
+
+
+def written(folder: Path, epochs: list[int], values: list[float]) -> Path:
+    lines = [f"{epoch},{value},{value}" for epoch, value in zip(epochs, values, strict=True)]
+    (folder / "results.csv").write_text("\n".join(["epoch,metrics/mAP50(B),metrics/mAP50-95(B)", *lines]) + "\n")
+    return folder
+
+
+def test_the_last_value_is_named_with_its_epoch_where_rows_or_values_are_missing(tmp_path: Path) -> None:
+    """Trainers that validate every second epoch, and an epoch whose metric is NaN at the end."""
+    values = (0.8 - (0.3 * np.arange(1, 21) + 1) ** -0.8).tolist()
+    every_second = forecast_run(written(tmp_path, list(range(2, 42, 2)), values), 60)[0]
+    assert every_second.after == 40 and "after epoch 40; after epoch 60" in every_second.text
+    assert "20 epochs)" in every_second.text and every_second.to_dict()["last_epoch"] == 40
+    cut = forecast_run(written(tmp_path, list(range(1, 21)), [*values[:19], float("nan")]), 60)[0]
+    assert cut.after == 19 and cut.last == pytest.approx(values[18])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0.3] * 20, "never moved"), ([0.0] * 20, "never moved"), (np.linspace(20, 60, 20).tolist(), "is no metric"),
+        ([*[float("nan")] * 15, 0.1, 0.2, 0.3, 0.4, 0.5], "expected at least 8 with a metric, got 5"),
+    ],
+)  # fmt: skip
+def test_values_that_are_no_curve_are_refused_and_the_findings_are_there_all_the_same(
+    tmp_path: Path, values: list[float], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = written(tmp_path, list(range(1, 21)), values)
+    with pytest.raises(DataError):
+        forecast_run(run, 40)
+    assert main(["doctor", str(run), "--forecast", "40"]) == 2
+    told = capsys.readouterr()
+    assert "results.csv: 20 epochs" in told.out and message in told.err

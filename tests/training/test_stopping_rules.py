@@ -76,7 +76,7 @@ def test_a_forecast_stops_only_what_will_not_get_there() -> None:
 def test_a_run_too_short_for_a_forecast_is_judged_by_what_it_has() -> None:
     points = decision_points([Decision(20, "forecast mAP50 > 0.5")], 100)
     (decision,) = judge(points, epochs(0.1, 0.2), ended=True)
-    assert decision.said == "stop" and "too few epochs for a forecast" in decision.reason
+    assert decision.said == "stop" and "no forecast: too few epochs" in decision.reason
 
 
 def test_the_epochs_of_the_recipe_are_in_a_job_only_where_a_forecast_needs_them() -> None:

@@ -33,15 +33,18 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.diagnosis.forecast import forecast_run
 
     diagnoses = diagnose(args.runs, truth=args.truth, predictions=args.predictions, split=args.split)
-    ahead = [] if args.forecast is None else [forecast_run(run, args.forecast or None) for run in args.runs]
+    values = [diagnosis.to_dict() for diagnosis in diagnoses] if args.json else []
+    for number, diagnosis in enumerate(diagnoses):
+        if not args.json:
+            show(*_lines(diagnosis))  # first: a run of which nothing can be forecast has findings all the more
+        if args.forecast is not None:
+            found = forecast_run(args.runs[number], args.forecast or None)
+            if args.json:
+                values[number]["forecast"] = [one.to_dict() for one in found]
+            else:
+                show(*(f"  forecast  {one.text}" for one in found))
     if args.json:
-        values = [diagnosis.to_dict() for diagnosis in diagnoses]
-        for value, found in zip(values, ahead, strict=False):
-            value["forecast"] = [one.to_dict() for one in found]
         emit_json(values[0] if len(values) == 1 else {"runs": values})
-    else:
-        for number, diagnosis in enumerate(diagnoses):
-            show(*_lines(diagnosis), *(f"  forecast  {one.text}" for one in (ahead[number] if ahead else ())))
     severities = {finding.severity for diagnosis in diagnoses for finding in diagnosis.findings}
     if not severities and not args.json:
         say("nothing that this trace can show is wrong; what it cannot show: leakage between splits, wrong labels")

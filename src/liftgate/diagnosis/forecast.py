@@ -21,7 +21,9 @@ class MetricForecast:
 
     metric: str
     last: float
-    """After the last epoch of the file"""
+    """Its last value"""
+    after: int
+    """Epoch of that value"""
     forecast: Forecast
 
     @property
@@ -29,13 +31,13 @@ class MetricForecast:
         """The forecast in a sentence."""
         found = self.forecast
         return (
-            f"{self.metric} {self.last:.3f} after epoch {found.epochs}; after epoch {found.at} about {found.value:.3f} "
+            f"{self.metric} {self.last:.3f} after epoch {self.after}; after epoch {found.at} about {found.value:.3f} "
             f"[{found.low:.3f}, {found.high:.3f}] ({found.level:.0%} interval, POW4 and MMF4, {found.epochs} epochs)"
         )
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return {"metric": self.metric, "last": self.last, **self.forecast._asdict()}
+        return {"metric": self.metric, "last": self.last, "last_epoch": self.after, **self.forecast._asdict()}
 
 
 def forecast_run(run: Path | str, at: int | None = None) -> list[MetricForecast]:
@@ -46,7 +48,8 @@ def forecast_run(run: Path | str, at: int | None = None) -> list[MetricForecast]
         at: epoch of the forecast; None: the last one that args.yaml plans.
 
     Raises:
-        DataError: no readable results.csv, rows of several runs mixed, or fewer than eight epochs.
+        DataError: no readable results.csv, rows of several runs mixed, fewer than eight epochs, or metrics that never
+            moved or are none.
         UsageError: `at` is not beyond the epochs that are there, or is more than four times as many.
     """
     trace = read_trace(Path(run))
@@ -65,21 +68,32 @@ def forecast_run(run: Path | str, at: int | None = None) -> list[MetricForecast]
             "too far to say: a curve is not followed beyond four times its length", where=trace.source,
             expected=f"at most epoch {4 * done}", got=end, hint="let it train on, and ask again",
         )  # fmt: skip
-    found = []
+    found, most, still = [], 0, False
     for name in _METRICS:
         values = trace.column(name)
-        if values is None or not np.isfinite(values).any():
+        if values is None:
             continue
-        curve = np.full(done, np.nan)
+        known = np.isfinite(values)
+        if (known & (values > 1)).any():
+            raise DataError(
+                f"{name} is no metric", where=trace.source, expected="values from 0 to 1",
+                got=f"{float(values[known].min()):g} to {float(values[known].max()):g}",
+            )  # fmt: skip
+        most, curve = max(most, int(known.sum())), np.full(done, np.nan)
         curve[trace.epochs - 1] = values
         result = forecast(curve, end)
+        still |= result is None and int(known.sum()) >= LEAST_EPOCHS
         if result is not None:
-            last = float(values[np.isfinite(values)][-1])
-            found.append(MetricForecast(name.removeprefix("metrics/").removesuffix("(B)"), last, result))
+            title = name.removeprefix("metrics/").removesuffix("(B)")
+            found.append(MetricForecast(title, float(values[known][-1]), int(trace.epochs[known][-1]), result))
+    if not found and still:
+        raise DataError(
+            "the metric never moved, which shows nothing of where it goes", where=trace.source, got=f"{done} epochs"
+        )
     if not found:
         raise DataError(
             "too few epochs to go on from", where=trace.source, expected=f"at least {LEAST_EPOCHS} with a metric",
-            got=done,
+            got=most,
         )  # fmt: skip
     return found
 

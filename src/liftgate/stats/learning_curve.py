@@ -47,7 +47,10 @@ class _Family(NamedTuple):
 
 
 def forecast(values: Floats, at: int, *, level: float = LEVEL) -> Forecast | None:
-    """Return where a metric from 0 to 1 will be after epoch `at`; None with fewer than eight epochs.
+    """Return where a metric from 0 to 1 will be after epoch `at`; None: there is nothing to go on from.
+
+    That is with fewer than eight epochs, or where all of them have one value: a curve that never moved shows no spread,
+    and the interval would be one number.
 
     Args:
         values: (n,) the metric after epochs 1 … n; epochs without a number are passed over.
@@ -56,7 +59,7 @@ def forecast(values: Floats, at: int, *, level: float = LEVEL) -> Forecast | Non
     """
     epochs = (np.flatnonzero(np.isfinite(values)) + 1).astype(np.float64)
     known = np.asarray(values, dtype=np.float64)[np.isfinite(values)]
-    if len(known) < LEAST_EPOCHS:
+    if len(known) < LEAST_EPOCHS or np.ptp(known) == 0:
         return None
     rng = np.random.default_rng(_SEED)
     ends = [end for family in (_POW4, _MMF4) for end in _drawn_ends(family, epochs, known, float(at), rng)]

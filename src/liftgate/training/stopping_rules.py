@@ -173,7 +173,7 @@ def _seen(condition: Condition, epochs: Sequence[EpochReport], point: DecisionPo
     end = max(point.epochs or 0, epochs[-1].epoch)
     found = forecast(curve, end)
     if found is None:
-        return _Seen(value, f"{condition.metric} {_text(value)} (too few epochs for a forecast)")
+        return _Seen(value, f"{condition.metric} {_text(value)} (no forecast: too few epochs, or it never moved)")
     kinder = found.high if condition.sign.startswith(">") else found.low
     interval = f"[{found.low:.4g}, {found.high:.4g}] at {found.level:.0%}"
     return _Seen(kinder, f"{condition.metric} {_text(value)}, forecast {found.value:.4g} {interval} for epoch {end},")

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+import liftgate
+from judging.test_review import surely
 from judging.two_models import Models, two_models
-from liftgate.checks.probes.label_mistakes import FLAGGED, LabelMistake, find_mistakes
+from liftgate.checks.probes.label_mistakes import FLAGGED, LabelMistake, find_mistakes, reach_of
 from liftgate.data.core.dataset import Dataset
 
 MODELS: Models = two_models(5, groups=60, per_group=4, apart=0.1)
@@ -79,3 +81,21 @@ def test_of_a_kind_that_the_model_can_seldom_see_nothing_is_reported() -> None:
     wrong = int((sure[row] & (cls != labels.cls[row])).sum())
     assert wrong >= 5
     assert not [one for one in find_mistakes(MODELS.truth, seen) if one.kind == "class" and one.suspicion >= FLAGGED]
+
+
+def test_a_model_that_overlooks_the_labels_is_said_to_know_little_of_them() -> None:
+    """None suspected by a blind model, or by one that counts classes otherwise, are no right labels."""
+    truth = MODELS.truth
+    sure = surely(truth)
+    turned = replace(sure, cls=(sure.cls + 1) % len(truth.classes))
+    faint = replace(sure, scores=np.full(len(sure), 0.1))
+    every = len(truth.labels)
+    assert [reach_of(truth, one) for one in (sure, turned, faint)] == [
+        (every, every, 0),
+        (every, 0, every),
+        (every, 0, 0),
+    ]
+    for one, word in ((turned, "more in another class"), (faint, f"finds 0 of {every} labels")):
+        (found,) = [f for f in liftgate.check(truth, predictions=one).findings if f.id == "mistakes.overlooked"]
+        assert word in found.message
+    assert not [f for f in liftgate.check(truth, predictions=sure).findings if f.id == "mistakes.overlooked"]

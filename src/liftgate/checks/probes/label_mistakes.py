@@ -12,13 +12,13 @@ training images agree with them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.boxes import iou
-from liftgate.checks.probes.mistake_evidence import SHIFTED, ImageEvidence, image_evidence
+from liftgate.checks.probes.mistake_evidence import AT, SHIFTED, ImageEvidence, image_evidence
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.stats.logistic import fit_logistic, held_out_odds
@@ -30,6 +30,8 @@ FLAGGED = 0.5
 """Suspicion from which a mistake is reported"""
 LEAST_LABELS = 20
 """Of fewer labels (or detections) nothing is learned"""
+_SURE = 0.25
+"""Detections below do not count as finding a label"""
 _WORTH_KEEPING = 0.02
 _LARGEST_RATE = {"missing": 0.25, "spurious": 0.05, "class": 0.15, "box": 0.15}
 """Most that is believed of a kind: labels with more mistakes do not show what is right"""
@@ -82,6 +84,32 @@ def find_mistakes(dataset: Dataset, predictions: Predictions) -> list[LabelMista
     found = [one for one in found if one.mistake.suspicion >= _WORTH_KEEPING]
     order = sorted(found, key=lambda one: (-one.odds, one.mistake.image, one.mistake.label, one.mistake.detection))
     return [one.mistake for one in order]
+
+
+class ModelReach(NamedTuple):
+    """How many labels a model finds: what it overlooks it does not judge."""
+
+    labels: int
+    found: int
+    """With their class, at IoU 0.5 and confidence 0.25"""
+    in_another_class: int
+    """Of the others, those at whose place it finds another class"""
+
+
+def reach_of(dataset: Dataset, predictions: Predictions) -> ModelReach:
+    """Return how many labels of the images that were predicted on a model finds.
+
+    Args:
+        dataset: the labels, as in `find_mistakes`.
+        predictions: as in `find_mistakes`.
+    """
+    counts = np.zeros(3, dtype=np.int64)
+    for one in image_evidence(dataset, predictions):
+        sure, shown = one.scores >= _SURE, ~one.hidden
+        found = (one.found & sure).any(axis=1) & shown
+        near = ((iou(one.label_boxes, one.boxes) >= AT) & sure).any(axis=1) & shown
+        counts += (int(shown.sum()), int(found.sum()), int((near & ~found).sum()))
+    return ModelReach(*counts.tolist())
 
 
 def _suspect_labels(dataset: Dataset, images: list[ImageEvidence]) -> list[_Suspect]:

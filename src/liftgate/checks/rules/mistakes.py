@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from liftgate.checks.finding import Finding
 from liftgate.checks.messages import MAX_EXAMPLES, first_few, label_file, label_location, plural
-from liftgate.checks.probes.label_mistakes import FLAGGED, LabelMistake, MistakeKind
+from liftgate.checks.probes.label_mistakes import FLAGGED, LabelMistake, MistakeKind, reach_of
 from liftgate.checks.rule import Rule, rule
 from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
@@ -63,6 +63,30 @@ def wrong_box(subject: Subject) -> Iterator[Finding]:
     one direction are no slips: see labels.geometry.
     """
     yield from _findings(subject, wrong_box, "box", "{} that the model places elsewhere")
+
+
+@rule("mistakes.overlooked", "warning")
+def overlooked(subject: Subject) -> Iterator[Finding]:
+    """A model that finds less than half of the labels, which says little about them.
+
+    What a model overlooks it does not judge (`check --predictions`): that few labels are suspected, or none, then
+    does not mean that they are right. Where it finds most of them in another class, its classes and those of the labels
+    are counted in another order, or have other names.
+
+    Fix: give predictions of a model that finds these objects, down to a confidence of 0.01 and of all images; or the
+    class order of the labels.
+    """
+    for name, predictions in subject.predictions.items():
+        reach = reach_of(subject.datasets[name], predictions)
+        if 2 * reach.found >= reach.labels:
+            continue
+        other = f", and {reach.in_another_class:,} more in another class" if reach.in_another_class else ""
+        yield overlooked.finding(
+            str(subject.datasets[name].source),
+            f"the model finds {reach.found:,} of {reach.labels:,} labels (IoU 0.5, confidence 0.25){other}: what it "
+            "overlooks it does not judge, so few suspected mistakes do not mean right labels",
+            dataset=name, labels=reach.labels, found=reach.found, in_another_class=reach.in_another_class,
+        )  # fmt: skip
 
 
 def _findings(subject: Subject, of: Rule, kind: MistakeKind, message: str) -> Iterator[Finding]:
