@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-import liftgate
 from judging.test_review import surely
 from judging.two_models import Models, two_models
 from liftgate.checks.probes.label_mistakes import FLAGGED, LabelMistake, find_mistakes, reach_of
+from liftgate.checks.rules.mistakes import overlooked
+from liftgate.checks.subject import Subject
 from liftgate.data.core.dataset import Dataset
 
 MODELS: Models = two_models(5, groups=60, per_group=4, apart=0.1)
@@ -96,6 +97,6 @@ def test_a_model_that_overlooks_the_labels_is_said_to_know_little_of_them() -> N
         (every, 0, 0),
     ]
     for one, word in ((turned, "more in another class"), (faint, f"finds 0 of {every} labels")):
-        (found,) = [f for f in liftgate.check(truth, predictions=one).findings if f.id == "mistakes.overlooked"]
+        (found,) = overlooked(Subject({"made": truth}, predictions={"made": one}))
         assert word in found.message
-    assert not [f for f in liftgate.check(truth, predictions=sure).findings if f.id == "mistakes.overlooked"]
+    assert not list(overlooked(Subject({"made": truth}, predictions={"made": sure})))
