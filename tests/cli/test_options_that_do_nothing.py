@@ -28,6 +28,9 @@ MEASURE = [*SAMPLE, "--for", "recall", "--champion", "a.json"]
         ([*SAMPLE, "--groups", "folder"], "--groups"),
         ([*SAMPLE, "--strata", "folder", "--per-group", "2"], "--strata, --per-group"),
         ([*MEASURE, "--low", "0.5"], "--low"),
+        (["check", "data.yaml", "--predictions", "p", "--review", "r", "--select", "mistakes.box"], "--select"),
+        (["check", "data.yaml", "--review", "r", "--reviewed", "a.csv", "--set", "seeds=[1]"], "--set"),
+        (["check", "data.yaml", "--review", "r", "--reviewed", "a.csv", "--predictions", "p"], "--predictions"),
         ([*MEASURE, "--near", "3"], "--near"),
     ],
 )

@@ -198,6 +198,18 @@ def test_an_unknown_kind_of_store_is_refused() -> None:
         Store("carrier-pigeon://roof")
 
 
+def test_a_store_of_a_host_that_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    def unknown(*_: object, **__: object) -> object:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", unknown)
+    with pytest.raises(UsageError, match=r"the store cannot be used: .*Name or service not known") as refused:
+        Store("ftp://nobody/prefix")
+    assert "ftp://nobody/prefix" in str(refused.value)
+
+
 class ElsewhereEngine(LocalEngine):
     """Runs each attempt where nothing of the driver's folder is seen: an empty disk is mounted over it."""
 

@@ -71,3 +71,18 @@ def test_what_is_unknown_is_left_out_and_nothing_is_said_beyond_four_times_the_d
     assert "labelling" not in plain.text and "training on all" not in plain.text
     with pytest.raises(UsageError, match="too far to say"):
         worth_of("mAP50", TEST, [*NEW, ALL], more=901)
+
+
+@pytest.mark.parametrize(
+    ("values", "follows"), [((0.72, 0.65, 0.55), False), ((0.6, 0.75, 0.6), False), ((0.7,) * 3, True)]
+)
+def test_a_metric_that_falls_with_more_data_tells_nothing_of_still_more(
+    values: tuple[float, ...], follows: bool
+) -> None:
+    amounts = [amount(images, value) for images, value in zip((75, 150, 300), values, strict=True)]
+    found = worth_of("mAP50", TEST, amounts)
+    assert found.follows is follows and found.to_dict()["follows_curve"] is follows
+    assert ("what more images would bring is not known" in found.text) is not follows
+    if not follows:
+        beside = worth_of("mAP50", TEST, [*NEW, ALL], old=[*amounts[:2], ALL])
+        assert not beside.follows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,16 @@ from liftgate.data.formats import coco
 from liftgate.data.formats.coco.predictions import write_predictions
 from liftgate.errors import DataError, UsageError
 from liftgate.judging.mending import images_with, mend
-from liftgate.judging.review import Review, accepted_mistakes, draw_review, read_review, reviewed, write_review
+from liftgate.judging.review import (
+    Review,
+    ReviewedKind,
+    ReviewItem,
+    accepted_mistakes,
+    draw_review,
+    read_review,
+    reviewed,
+    write_review,
+)
 from liftgate.testing.data import picture
 
 MODELS: Models = two_models(12, groups=8, per_group=4)
@@ -108,9 +118,30 @@ def test_the_reviewed_part_speaks_for_all_that_are_flagged(review: tuple[Path, R
     assert [(one.kind, one.mistakes, one.reviewed) for one in found.values()] == [
         ("missing", 2, 3), ("class", 2, 3), ("box", 0, 3),
     ]  # fmt: skip
-    assert "1 unsure" in found["class"].text and "of 3 flagged about 2" in found["class"].text
+    assert "1 unsure" in found["class"].text and "of 3 flagged about 3" in found["class"].text
     page = (folder / "review.html").read_text()
     assert "Is a label missing?" in page and '"review": true' in page
+
+
+def test_what_nobody_was_sure_of_is_doubt_and_no_right_label() -> None:
+    """Both bounds hold it; where all of a kind is unsure, how many are mistakes is not known."""
+    items = tuple(ReviewItem(f"m{i:04d}", "box", f"{i}.jpg", f"g{i % 9}", "cat", "cat", (), (), 0.9) for i in range(40))
+    drawn = Review(items, {"missing": 0, "spurious": 0, "class": 0, "box": 80}, "", "", 0)
+    found = [of_words(drawn, words) for words in (["yes", "no"] * 20, ["yes", "no", "unsure", "unsure"] * 10)]
+    sure, half = (one.share for one in found)
+    assert sure.low is not None and half.low is not None and sure.high is not None and half.high is not None
+    assert half.low < sure.low and half.high > sure.high and half.estimate == sure.estimate == 0.5
+    assert "widens both bounds" in half.note
+    nothing = of_words(drawn, ["unsure"] * 40)
+    assert not nothing.share.established and "is not known" in nothing.text
+
+
+def of_words(drawn: Review, words: list[str]) -> ReviewedKind:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "answers.csv"
+        file.write_bytes(answers(drawn, words))
+        (found,) = reviewed(drawn, file)
+        return found
 
 
 @pytest.mark.parametrize(

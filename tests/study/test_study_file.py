@@ -553,3 +553,16 @@ def test_a_mistyped_study_leads_to_the_one_beside_it(tmp_path: Path) -> None:
     (tmp_path / "studies.yaml").write_text("names: [a]\n")
     with pytest.raises(StudyError, match="liftgate init DIR"):
         load(tmp_path / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("{use: local, gpus: [0, 0]}", "a GPU is given twice"),
+        ("{use: ray, address: head}", "engine.address: expected HOST:PORT, or auto, got 'head'"),
+        ("{use: ray, store: bucket}", "engine.store: expected a URL such as s3://BUCKET/PREFIX, got 'bucket'"),
+        ("{use: local, workers: 1.5}", "engine.workers: expected a whole number, got 1.5"),
+    ],
+)
+def test_what_an_engine_may_not_be(engine: str, said: str) -> None:
+    assert said in mistakes(f"{BUILT}\nengine: {engine}\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftgate.cli import output
+from liftgate.cli.parser import refuse_given
 from liftgate.errors import FindingsError, LiftgateError, UsageError
 from liftgate.visible import visible_line
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from liftgate.checks.run import CheckResult
 
 _NO_REASON = "no reason given"
+_OF_FINDINGS = ("select", "ignore", "quiet", "fix", "page", "set")
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -150,7 +152,10 @@ def _review(args: argparse.Namespace) -> int:
 
     if args.review is None:
         raise UsageError("--reviewed needs the review that it answers", expected="--review DIR")
+    refuse_given(args, _OF_FINDINGS, "a review is of suspected mistakes in labels, not of other findings",
+                 hint="leave --review out, or these")  # fmt: skip
     if args.reviewed is not None:
+        refuse_given(args, ("predictions",), "the review has its predictions", hint="leave --predictions out")
         found = reviewed_mistakes(args.review, args.reviewed)
         if args.mend is not None:
             with output.progress() as progress:
@@ -169,6 +174,9 @@ def _review(args: argparse.Namespace) -> int:
             args.path, args.predictions, args.review, groups=args.groups, images=args.images,
             open_anyway=output.reason_to_open(args), progress=progress,
         )  # fmt: skip
+    if args.json:
+        page = str(args.review / "review.html")
+        output.emit_json({"flagged": dict(review.flagged), "to_review": len(review.items), "page": page})
     counts = ", ".join(f"{kind} {number}" for kind, number in review.flagged.items())
     output.say(f"flagged: {counts}; to review: {len(review.items)} in {args.review / 'review.html'}")
     output.say(f"then: liftgate check {args.path} --review {args.review} --reviewed answers.csv")

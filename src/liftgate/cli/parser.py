@@ -32,7 +32,7 @@ def refuse_given(args: argparse.Namespace, names: Sequence[str], why: str, **mor
 
     Args:
         args: the parsed words.
-        names: of options, as attributes of `args`.
+        names: of options, with _ for -.
         why: they do nothing.
         more: `expected` and `hint` of the error.
 
@@ -64,9 +64,10 @@ class Parser(argparse.ArgumentParser):
         return words, rest
 
     def _given(self, words: Sequence[str]) -> frozenset[str]:
-        """Return the options that the words name, as attributes; their values may be the default's all the same."""
+        """Return the options that the words name; their values may be the default's all the same."""
         names = {word.partition("=")[0] for word in words if word.startswith("--") and len(word) > 2}
-        by_name = {option: action.dest for action in self._actions for option in action.option_strings}
+        options = [(option, action.option_strings) for action in self._actions for option in action.option_strings]
+        by_name = {option: alike[-1].lstrip("-").replace("-", "_") for option, alike in options}
         exact = {by_name[name] for name in names if name in by_name}
         short = {by_name[one] for name in names - set(by_name) for one in by_name if one.startswith(name)}
         return frozenset(exact | short)

@@ -44,7 +44,7 @@ class Store:
             options = {"use_listings_cache": False} if url.startswith("s3:") else {}
             self._files: Any
             self._files, self._root = fsspec.core.url_to_fs(self.url, **options)
-        except (ImportError, ValueError) as error:
+        except (ImportError, ValueError, OSError) as error:
             hint = "pip install '.[store]' in the clone of Liftgate has S3; file:// needs nothing"
             raise UsageError(f"the store cannot be used: {error}", got=url, hint=hint) from None
 

@@ -12,7 +12,15 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.records import Evaluation
 from liftgate.progress import dollars, duration
 from liftgate.stats.differences import error_of_width
-from liftgate.stats.power_law import LARGEST_FACTOR, Curve, Gain, GainsCompared, compare_gains, gain_of_more
+from liftgate.stats.power_law import (
+    LARGEST_FACTOR,
+    Curve,
+    Gain,
+    GainsCompared,
+    compare_gains,
+    follows_power_law,
+    gain_of_more,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,8 @@ class Worth:
     """Which images: `of new groups`; empty: like those at hand"""
     old: OldGroups | None = None
     """None: not trained"""
+    follows: bool = True
+    """Whether the amounts follow such a curve as well as their errors allow"""
 
     @property
     def on(self) -> str:
@@ -127,6 +137,7 @@ class Worth:
             f"({method}; {test.n_images:,} images, {test.n_groups:,} groups){self.cost.text}, if they are like those "
             f"at hand.{'' if self.old is None else self.old.text(self.more)} Measured: {tried}{of_old}. "
             f"Which images the smaller amounts happen to have is not in the interval{one_seed}.{self._no_groups}"
+            f"{'' if self.follows else _ASTRAY}"
         )
 
     @property
@@ -154,8 +165,15 @@ class Worth:
             "metric": self.metric, "on": self.on, "more_images": self.more, "gain": gain.value,
             "interval": [gain.low, gain.high], "level": gain.level, "hours": cost.label_hours,
             "amounts": [_row(one) for one in self.amounts], "n_images": self.test.n_images,
-            "n_groups": self.test.n_groups, "train_hours": cost.train_hours, "usd": cost.usd, "old_groups": old,
+            "n_groups": self.test.n_groups, "follows_curve": self.follows,
+            "train_hours": cost.train_hours, "usd": cost.usd, "old_groups": old,
         }  # fmt: skip
+
+
+_ASTRAY = (
+    " But these amounts do not follow such a curve, by more than their errors explain: what more images would bring is "
+    "not known."
+)
 
 
 def worth_of(
@@ -193,16 +211,17 @@ def worth_of(
         None if hours is None or usd_per_hour is None else hours * usd_per_hour,
     )  # fmt: skip
     curve, total = _curve(tried), float(largest.images + wanted)
-    beside = None
+    beside, follows = None, follows_power_law(curve)
     if old:
         all_old = (*sorted(old, key=lambda one: one.images), largest)
         other = _curve(all_old)
+        follows &= follows_power_law(other)
         compared = compare_gains(curve, other, total)
         per_group = largest.images / (largest.groups or largest.images)
         surely = compared.difference.low > 0 and compared.as_good is not None
         enough = math.ceil((compared.as_good or 0) / per_group) if surely else None
         beside = OldGroups(all_old, gain_of_more(*other, total), compared, enough)
-    return Worth(metric, test, tried, wanted, gain_of_more(*curve, total), cost, kind, beside)
+    return Worth(metric, test, tried, wanted, gain_of_more(*curve, total), cost, kind, beside, follows)
 
 
 def require_near(largest: int, more: int | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +76,15 @@ class ReviewedKind:
     mistakes: int
     unsure: int
     share: Interval
-    """Of mistakes among those that are flagged; unsure ones count as none"""
+    """Of mistakes among those that are flagged, from where all that is unsure is right to where all of it is a mistake;
+    without bounds where nobody was sure of any"""
 
     @property
     def text(self) -> str:
         """The result in a sentence."""
         low, high = self.share.low, self.share.high
+        if self.unsure == self.reviewed:
+            return f"mistakes.{self.kind}: all {self.reviewed} reviewed are unsure: how many are mistakes is not known"
         if low is None or high is None:
             spread = f"(no interval: {self.share.note})"
         else:
@@ -216,14 +219,25 @@ def read_words(answers: Path, declared: str, questions: Sequence[str]) -> dict[s
 
 def _of_kind(review: Review, kind: str, words: Mapping[str, str], level: float) -> ReviewedKind:
     items = [one for one in review.items if one.kind == kind]
-    hits = np.array([words[one.id] == "yes" for one in items], dtype=np.float64)
+    answers = [words[one.id] for one in items]
+    mistakes, unsure = answers.count("yes"), answers.count("unsure")
+    low, high = (_share(items, answers, counted, level) for counted in (("yes",), ("yes", "unsure")))
+    known = low.established and high.established and unsure < len(items)
+    note = low.note or high.note or ("what is unsure widens both bounds" if unsure else "")
+    share = replace(
+        low, estimate=mistakes / max(1, len(items) - unsure), low=low.low if known else None,
+        high=high.high if known else None, note=note if unsure < len(items) else "not established: all are unsure",
+    )  # fmt: skip
+    return ReviewedKind(kind, review.flagged[kind], len(items), mistakes, unsure, share)
+
+
+def _share(items: Sequence[ReviewItem], answers: Sequence[str], counted: tuple[str, ...], level: float) -> Interval:
+    hits = np.array([answer in counted for answer in answers], dtype=np.float64)
     groups, group = np.unique([one.group for one in items], return_inverse=True)
-    share = korn_graubard(
+    return korn_graubard(
         np.bincount(group, hits, minlength=len(groups)), np.bincount(group, minlength=len(groups)), level,
         n_images=len({one.image for one in items}),
     )  # fmt: skip
-    unsure = sum(words[one.id] == "unsure" for one in items)
-    return ReviewedKind(kind, review.flagged[kind], len(items), int(hits.sum()), unsure, share)
 
 
 def _item(id_: str, one: LabelMistake, dataset: Dataset, predictions: Predictions) -> ReviewItem:

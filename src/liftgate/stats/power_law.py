@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.stats.distributions import normal_quantile
+
 Floats = NDArray[np.float64]
 
 LARGEST_FACTOR = 4.0
@@ -55,6 +57,24 @@ def gain_of_more(amounts: Floats, values: Floats, errors: Floats, more: float, *
     rng = np.random.default_rng(_SEED)
     noise = rng.normal(0.0, 1.0, (_DRAWS, len(values)))
     return _gain(_Fitted(Curve(amounts, values, errors), noise, rng).gains(more), level)
+
+
+def follows_power_law(curve: Curve) -> bool:
+    """Return whether a rising power law fits the amounts as well as their errors allow, at the level of 1%.
+
+    A metric that falls with more data, or rises and falls again, is not followed by such a curve, and what it says of
+    more data rests on nothing.
+
+    >>> errors = np.array([0.02, 0.02, 0.02])
+    >>> [follows_power_law(Curve(np.array([25.0, 50, 100]), np.array(values), errors))
+    ...  for values in ([0.6, 0.7, 0.75], [0.6, 0.6, 0.59], [0.8, 0.7, 0.6], [0.6, 0.9, 0.6])]
+    [True, True, False, False]
+    """
+    amounts, values, errors = curve
+    misfit = float(_fits(amounts / amounts.max(), values[None, :], errors)[2].min())
+    free = max(1, len(values) - 2)
+    largest = free * (1 - 2 / (9 * free) + normal_quantile(0.98) * (2 / (9 * free)) ** 0.5) ** 3  # Wilson & Hilferty
+    return misfit <= largest
 
 
 class GainsCompared(NamedTuple):

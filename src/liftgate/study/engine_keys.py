@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from liftgate.study.gate_keys import Keys
 from liftgate.study.value_types import Text
@@ -12,6 +12,12 @@ from liftgate.study.value_types import Text
 # Options of sbatch that a study may set: none of them runs a command.
 SbatchOption = Literal["account", "comment", "constraint", "exclude", "gres", "nice", "partition", "qos", "reservation"]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
+
+
+def _each_once(gpus: list[int]) -> list[int]:
+    if len(set(gpus)) < len(gpus):
+        raise ValueError(f"a GPU is given twice: {gpus}", "two tasks on one GPU: share it by workers on a cluster")
+    return gpus
 
 
 class EngineKeys(Keys):
@@ -30,7 +36,7 @@ class EngineKeys(Keys):
         description="Tasks at once. Default of local and of ray without `address`: one, or one on each of `gpus`; of a "
         "cluster: the cluster decides.",
     )
-    gpus: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = Field(
+    gpus: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_each_once)] | None = Field(
         default=None, description="Of local, and of ray without `address`: the GPUs of the pool, one task on each."
     )
     gpus_per_task: Annotated[int, Field(ge=0, le=64)] | None = Field(

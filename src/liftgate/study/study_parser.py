@@ -40,6 +40,7 @@ from liftgate.study.yaml_source import Problem, Source, dotted, read
 from liftgate.suggestions import suggestion
 
 _ARM: TypeAdapter[Any] = TypeAdapter(yaml_keys.ArmKeys)
+_FORMS = {"address": "HOST:PORT, or auto", "store": "a URL such as s3://BUCKET/PREFIX"}
 _SECTIONS = frozenset({"datasets", "arms", "gates", "flow"})
 _STEP: TypeAdapter[Any] = TypeAdapter(yaml_keys.Step)
 
@@ -146,12 +147,14 @@ def _message_and_hint(details: Any, path: KeyPath) -> tuple[str, str | None]:
         return f"expected {', '.join(known)}, got {_quote(details['input'])}", suggestion(details["input"], known)
     if kind == "string_pattern_mismatch":
         hint = "winner(phase1, phase2) takes two arms or more" if "winner" in str(details["input"]) else None
-        return f"expected a name of letters, digits, _ and -, got {_quote(details['input'])}", hint
+        expected = _FORMS.get(last, "a name of letters, digits, _ and -")
+        return f"expected {expected}, got {_quote(details['input'])}", hint
     if kind == "model_type":
         return f"expected a mapping of keys, got {_quote(details['input'])}", None
     if kind == "too_short":
         return f"expected at least {context['min_length']}, got {context['actual_length'] or 'none'}", None
-    message = details["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
+    message = details["msg"].replace("Input should be", "expected").replace("a valid integer", "a whole number")
+    message = message.replace("a valid ", "a ")
     message = message.replace("dictionary", "mapping").replace("string", "word")
     return f"{message}, got {_quote(details['input'])}", _correction(kind, details["input"], path)
 

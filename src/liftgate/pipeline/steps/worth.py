@@ -84,6 +84,7 @@ class WorthStep(Step[WorthEntry]):
         else:
             found = answer_of(entry, context.study.budget.usd_per_hour)
             gain, word = found.gain, None if margin is None else reaches(found.gain, margin)
+            word = word if word is None or found.follows else "UNSURE"
             asked = "" if margin is None else f" Against a margin of {100 * margin:g} points: {word}."
             entry = replace(
                 entry, text=found.text + asked, gain=gain.value, interval=(gain.low, gain.high), level=gain.level,
