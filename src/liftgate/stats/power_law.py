@@ -74,7 +74,7 @@ def follows_power_law(curve: Curve) -> bool:
     misfit = float(_fits(amounts / amounts.max(), values[None, :], errors)[2].min())
     free = max(1, len(values) - 2)
     largest = free * (1 - 2 / (9 * free) + normal_quantile(0.98) * (2 / (9 * free)) ** 0.5) ** 3  # Wilson & Hilferty
-    return misfit <= largest
+    return bool(misfit <= largest)
 
 
 class GainsCompared(NamedTuple):
