@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import liftgate
 from judging.two_models import CONF, Models, Person, two_models
 from liftgate.errors import DataError, UsageError
+from liftgate.evaluation.verdict import groups_that_settle
 from liftgate.judging.answers import Answer, answers_table, merge_answers
 from liftgate.judging.compare import JudgedComparison, compare_answers
 from liftgate.judging.draw import Draw, DrawnModel, Until, draw_questions
@@ -16,6 +18,9 @@ from liftgate.judging.draw_files import read_draw, write_draw
 from liftgate.judging.pairing import pair_detections
 from liftgate.judging.part import judged_part
 from liftgate.services.judging import until_gate
+from liftgate.stats.always_valid import always_valid_quantile
+from liftgate.stats.distributions import t_quantile
+from liftgate.stats.interval import Interval
 
 MODELS = two_models(8, groups=24)
 
@@ -147,3 +152,12 @@ def test_what_no_answers_could_settle_is_refused_before_the_first(until: Until, 
     with pytest.raises(UsageError, match=message):
         liftgate.judge(MODELS.control, MODELS.treatment, MODELS.truth, tmp_path / "draw", until=until)
     assert not (tmp_path / "draw").exists()
+
+
+def test_how_many_more_it_takes_does_not_carry_over_the_width_that_few_groups_have() -> None:
+    """Five groups have 3.4 times the quantile of t, twenty 1.6 times: a constant factor asks for four times as many."""
+    few = Interval(0.03, -0.17, 0.23, 0.95, "always-valid-t", 40, 5, standard_error=0.2 / 8.45, groups_effective=5.0)
+    needed = groups_that_settle(few, -0.1)
+    constant = groups_that_settle(replace(few, method="bootstrap-se-t"), -0.1)
+    assert needed is not None and constant is not None and needed < constant / 2
+    assert always_valid_quantile(0.95, needed - 1, needed) < 1.8 * t_quantile(0.95, needed - 1)

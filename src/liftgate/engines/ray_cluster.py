@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ _LOG = "agent.log"
 _RAY_LOG = "ray.log"
 _STARTED = "started"
 _STARTS = 6  # Ray gives a node 30 s to come up, which a busy machine may need longer than
+_ANSWERS_WITHIN = 10.0  # seconds
 _NODE_DEATHS = 5  # Ray's own retries of a task whose node or worker died
 _LOOPBACK = "127.0.0.1"
 _QUIET = {
@@ -138,6 +140,7 @@ class RayEngine:
             if self._gpus:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, self._gpus))
         else:
+            _require_listening(self._address)
             options |= {"address": self._address}
             if self._on_loopback:
                 options |= {"_node_ip_address": _LOOPBACK}
@@ -170,6 +173,23 @@ class RayEngine:
             with contextlib.suppress(OSError):
                 replace_file(folder / _RAY_LOG, f"{type(error).__name__}: {error}\n")
         return "ended"
+
+
+def _require_listening(address: str) -> None:
+    """Refuse an address at which nothing answers: Ray itself tries for minutes.
+
+    Raises:
+        TrainingError: nothing listens there.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():  # `auto`: Ray looks for a cluster of this machine
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        hint = "`ray status` on its head node shows whether it runs; `ray start --head` starts one"
+        raise TrainingError("nothing answers at the address of the Ray cluster", where=address, got=str(error),
+                            hint=hint) from None  # fmt: skip
 
 
 def run_in_folder(folder: str, attempt: str, mirror: tuple[str, str] | None = None) -> None:

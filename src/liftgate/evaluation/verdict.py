@@ -9,6 +9,7 @@ from typing import Any
 
 from liftgate.evaluation.metric_names import LATENCY, LESS_IS_BETTER
 from liftgate.evaluation.records import Comparison, Evaluation, Verdict
+from liftgate.stats.always_valid import always_valid_quantile
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.sample_size import groups_for_margin, groups_for_rate, groups_worth
@@ -81,12 +82,18 @@ def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better
     if gain.standard_error is None or gain.low is None or gain.high is None:
         return None
     effective = gain.n_groups if gain.groups_effective is None else gain.groups_effective
-    plain = t_quantile(gain.level, gain.degrees) * gain.standard_error
+    at_every_look = gain.method == "always-valid-t"
+    wide = (
+        always_valid_quantile(gain.level, gain.degrees, effective)
+        if at_every_look
+        else t_quantile(gain.level, gain.degrees)
+    )
+    plain = wide * gain.standard_error
     # For equality the interval must stay clear of the nearer end of ± margin.
     estimate = abs(gain.estimate) if claim == "equal" else gain.estimate
     needed = groups_for_margin(
         estimate, margin, gain.standard_error * math.sqrt(effective), gain.level, chance=SETTLING_CHANCE,
-        degrees=gain.degrees, factor=(gain.high - gain.low) / (2 * plain),
+        degrees=gain.degrees, factor=(gain.high - gain.low) / (2 * plain), always_valid=at_every_look,
     )  # fmt: skip
     return groups_like(gain, needed)
 

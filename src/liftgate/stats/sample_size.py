@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.stats.always_valid import always_valid_quantile
 from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import MIN_GROUPS
 from liftgate.stats.rates import clopper_pearson
@@ -114,10 +115,12 @@ def groups_for_margin(
     chance: float = 0.8,
     degrees: float = math.inf,
     factor: float = 1.0,
+    always_valid: bool = False,
 ) -> int | None:
     """Return the groups at which the interval of a difference excludes the margin with some chance; None: never.
 
-    The interval is estimate ± factor·t_{G−1}·group_sd/√G.
+    The interval is estimate ± factor·t_{G−1}·group_sd/√G, or with the quantile of `always_valid_quantile` for t's. That
+    is 3.4 times t's with five groups and 1.6 times with twenty, so what few groups have does not carry over.
 
     Args:
         estimate: the difference, taken as the true one.
@@ -127,9 +130,10 @@ def groups_for_margin(
         chance: probability that the next sample's interval excludes it.
         degrees: degrees of freedom of `group_sd`, whose upper bound is used; infinite: `group_sd` is known.
         factor: by which the interval is wider than that of t alone, as simultaneous ones are.
+        always_valid: whether the interval holds at every look.
 
-    >>> groups_for_margin(0.03, 0.02, 0.05)
-    199
+    >>> groups_for_margin(0.03, 0.02, 0.05), groups_for_margin(0.03, 0.02, 0.05, always_valid=True)
+    (199, 474)
     """
     distance = abs(estimate - margin)
     if distance == 0 or not math.isfinite(distance) or not math.isfinite(group_sd):
@@ -137,7 +141,8 @@ def groups_for_margin(
     sd = group_sd if math.isinf(degrees) else upper_sd(group_sd, degrees)
 
     def settled(groups: int) -> bool:
-        quantiles = factor * t_quantile(level, groups - 1) + t_quantile(2 * chance - 1, groups - 1)
+        wide = always_valid_quantile(level, groups - 1, groups) if always_valid else t_quantile(level, groups - 1)
+        quantiles = factor * wide + t_quantile(2 * chance - 1, groups - 1)
         return quantiles * sd / math.sqrt(groups) <= distance
 
     return fewest_groups(settled)
