@@ -10,6 +10,7 @@ MODELS = ["--control", "a.json", "--treatment", "b.json"]
 JUDGE = ["judge", "a.json", "b.json", "--images", "frames", "--plan"]
 SAMPLE = ["data", "sample", "frames", "--out", "next.csv"]
 ANSWERS = ["compare", *MODELS, "--judgements", "answers.csv"]
+PRELABEL = ["data", "prelabel", "frames", "--predictions", "p.json", "--out", "task"]
 MEASURE = [*SAMPLE, "--for", "recall", "--champion", "a.json"]
 
 
@@ -28,6 +29,11 @@ MEASURE = [*SAMPLE, "--for", "recall", "--champion", "a.json"]
         ([*SAMPLE, "--groups", "folder"], "--groups"),
         ([*SAMPLE, "--strata", "folder", "--per-group", "2"], "--strata, --per-group"),
         ([*MEASURE, "--low", "0.5"], "--low"),
+        (["evaluate", "--truth", "t", "--predictions", "p", "--mapping", "m.yaml"], "--mapping"),
+        (["evaluate", "--truth", "t", "--predictions", "p", "--confidential", "--seed", "1"], "--confidential, --seed"),
+        ([*PRELABEL, "--seed", "1"], "--seed"),
+        ([*PRELABEL, "--name", "task", "--allow-remote", "host"], "--allow-remote, --name"),
+        (["data", "corrections", "exported", "corrected.xml", "--to", "coco"], "--to"),
         (["check", "data.yaml", "--predictions", "p", "--review", "r", "--select", "mistakes.box"], "--select"),
         (["check", "data.yaml", "--review", "r", "--reviewed", "a.csv", "--set", "seeds=[1]"], "--set"),
         (["check", "data.yaml", "--review", "r", "--reviewed", "a.csv", "--predictions", "p"], "--predictions"),

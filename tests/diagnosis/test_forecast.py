@@ -68,12 +68,14 @@ def test_the_interval_holds_the_end_of_about_80_in_100_public_runs(fixtures: Pat
         for share in (0.3, 0.5, 0.7):
             cut = max(8, round(share * len(values)))
             found = forecast(values[:cut], len(values))
-            assert found is not None
+            if found is None:  # thirty epochs of nothing, and then it learned: [0, 0] was the interval once
+                assert np.ptp(values[:cut]) == 0
+                continue
             inside.append(found.low <= values[-1] <= found.high)
             width.append(found.high - found.low)
             spread = float(np.std(np.diff(values[max(0, cut - 10) : cut])) / np.sqrt(2))
             last.append((values[cut - 1], spread, values[-1]))
-    assert len(inside) == 69 and 0.75 <= np.mean(inside) <= 0.85
+    assert len(inside) == 68 and 0.75 <= np.mean(inside) <= 0.85
     at, spread, end = np.array(last).T
     factor = np.quantile(np.abs(end - at) / np.maximum(spread, 1e-9), np.mean(inside))
     sides = np.clip(at + factor * spread, 0, 1) - np.clip(at - factor * spread, 0, 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from liftgate.cli.data_prelabel import add_server
 from liftgate.cli.data_source import add_groups, print_table
 from liftgate.cli.output import add_json, emit_json, progress, say, show
+from liftgate.cli.parser import refuse_given
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.evaluation.corrections import corrections
     from liftgate.stats.interval import LEAST_LEVEL
 
+    if not args.out:
+        refuse_given(args, ("to",), "it is the format of the corrected data set", expected="--out DIR")
+    if not args.server:
+        refuse_given(args, ("organisation",), "it is of a CVAT server", expected="--pull URL")
     if not LEAST_LEVEL <= args.level < 1:
         raise UsageError("--level is out of range", expected=f"from {LEAST_LEVEL:g}, below 1", got=args.level)
     with progress() as bar:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from liftgate.cli.data_source import READS, add_groups, add_images, add_terms, declared_terms_of
 from liftgate.cli.output import Screen, add_json, emit_json, progress, say, show
-from liftgate.cli.parser import at_least
+from liftgate.cli.parser import at_least, refuse_given
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ def run(args: argparse.Namespace) -> int:
     from liftgate.data.remote.hosts import plain_http_warning, require_allowed_host
     from liftgate.ledger.recorded_files import require_unchanged_predictions
 
+    if not args.measure_saving:
+        refuse_given(args, ("seed",), "it draws the half that goes out without boxes", expected="--measure-saving")
+    if not args.server:
+        refuse_given(
+            args, ("organisation", "allow_remote", "name"), "these are of a CVAT server", expected="--push URL"
+        )
     if not 0 <= args.conf <= 1:
         raise UsageError("--conf is out of range", expected="0 to 1", got=args.conf)
     with progress() as bar:

@@ -19,7 +19,8 @@ from liftgate.cli.measurement_options import (
     share_one_heap,
 )
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, say, show
-from liftgate.cli.production_test import add_production_test, lines_of, run_production_test, show_marks
+from liftgate.cli.parser import refuse_given
+from liftgate.cli.production_test import OF_AN_API, add_production_test, lines_of, run_production_test, show_marks
 from liftgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
         show_marks(args)
         return 0
     _require_sources(args)
+    if args.api_url is None:
+        refuse_given(args, OF_AN_API, "these are of a model behind HTTP", expected="--api-url URL")
+    if args.val_truth is not None and not args.val:
+        raise UsageError("--val-truth is of predictions on val", got=args.val_truth, expected="--val PREDICTIONS")
     if args.api_url is not None:
         test = run_production_test(args)
         _show(args, test.evaluation, test.to_dict() if args.json else {}, list(lines_of(test)))

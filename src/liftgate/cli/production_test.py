@@ -16,6 +16,18 @@ from liftgate.errors import UsageError
 if TYPE_CHECKING:
     from liftgate.services.production_test import ProductionTest
 
+OF_AN_API = (
+    "mapping",
+    "header",
+    "token_file",
+    "at_once",
+    "allow_folder",
+    "confidential",
+    "allow_remote",
+    "to_mark",
+    "seed",
+)
+"""Options that only a model behind HTTP has"""
 _ONLY_FILES = ("predictions", "sample", "val", "val_truth", "pck", "by", "sigmas", "common", "errors", "label_errors")
 
 
