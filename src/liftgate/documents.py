@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 WITHOUT_REPEATED_KEYS = 4 << 20  # bytes of JSON: looking at each key doubles the time
 _MERGE_TAG = "tag:yaml.org,2002:merge"
-# PyYAML reads 1:30:00 in base 60, one digit at a time, each step longer than the one before.
 _XML_CHUNK = 1 << 15  # small: all elements of a chunk are held at once
+# PyYAML reads 1:30:00 in base 60, one digit at a time, each step longer than the one before.
 _NUMBER = re.compile(r"[-+.:_0-9a-fxo]+", re.IGNORECASE)
 # A string that is not closed matches to the end: to look for others inside it would be quadratic.
 _JSON_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -77,9 +77,13 @@ def read_limited(path: Path, limits: Limits = SMALL) -> bytes:
     with path.open("rb") as file:
         too_large = os.fstat(file.fileno()).st_size > limits.size  # a gigabyte need not be read to be refused
         data = b"" if too_large else file.read(limits.size + 1)
-    if too_large or len(data) > limits.size:
-        raise DocumentError(f"larger than {_size_text(limits.size)}")
+    _require_size(limits.size + 1 if too_large else len(data), limits)
     return data
+
+
+def _require_size(n_bytes: int, limits: Limits) -> None:
+    if n_bytes > limits.size:
+        raise DocumentError(f"larger than {_size_text(limits.size)}")
 
 
 def load_yaml(path: Path, limits: Limits = SMALL) -> Any:
@@ -153,16 +157,15 @@ def decode(text: str | bytes, limits: Limits = SMALL) -> str:
     Raises:
         DocumentError: it is larger than `limits.size`, or not UTF-8.
     """
+    _require_size(len(text), limits)
     if isinstance(text, str):
-        if len(text) > limits.size or len(text.encode("utf-8", "surrogatepass")) > limits.size:
-            raise DocumentError(f"larger than {_size_text(limits.size)}")
+        _require_size(len(text.encode("utf-8", "surrogatepass")), limits)
         return text
-    if len(text) > limits.size:
-        raise DocumentError(f"larger than {_size_text(limits.size)}")
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"not UTF-8: {error.reason} at byte {error.start}", _line_of(text, error.start)) from None
+        line = text.count(b"\n", 0, error.start) + 1
+        raise DocumentError(f"not UTF-8: {error.reason} at byte {error.start}", line) from None
 
 
 def load_json(path: Path, limits: Limits = SMALL) -> Any:
@@ -217,14 +220,11 @@ def parse_xml(data: bytes, limits: Limits = Limits()) -> Element:
     Raises:
         DocumentError: not XML, entities or a DTD, or over a limit.
     """
-    if len(data) > limits.size:
-        raise DocumentError(f"larger than {_size_text(limits.size)}")
-    root: Element | None = None
-    for event in iterate_xml(io.BytesIO(data), limits):
-        root = event.element if root is None else root
-    if root is None:
+    _require_size(len(data), limits)
+    roots = [event.element for event in iterate_xml(io.BytesIO(data), limits) if event.depth == 1]
+    if not roots:
         raise DocumentError("no element found")
-    return root
+    return roots[0]
 
 
 def iterate_xml(file: IO[bytes], limits: Limits = Limits()) -> Iterator[XmlEvent]:
@@ -284,8 +284,7 @@ class _BoundedReader:
 
 
 def _loader() -> Any:
-    # libyaml if installed: twenty times as fast. Deep nesting would exhaust its stack, so events
-    # are counted first.
+    # libyaml if installed: twenty times as fast. Deep nesting would exhaust its stack, so events are counted first.
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -295,10 +294,9 @@ def _scan_events(text: str, limits: Limits, merge_keys: bool, loader: type[yaml.
     """Refuse text that would cost a YAML library minutes or gigabytes, by its events, before nodes are built."""
     import yaml
 
-    depth = count = 0
+    depth, count, problem = 0, 0, None
     event: Any  # libyaml's marks are a type of their own
     for event in yaml.parse(text, Loader=loader):
-        problem = None
         if isinstance(event, yaml.NodeEvent):
             count += 1
             problem = f"more than {limits.nodes:,} values" if count > limits.nodes else None
@@ -397,12 +395,6 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> DocumentError:
     return DocumentError((error.problem or "not YAML")[:200], min(mark.line, last) + 1 if mark else None)
 
 
-def _line_of(text: bytes, offset: int) -> int:
-    return text.count(b"\n", 0, offset) + 1
-
-
 def _size_text(n_bytes: int) -> str:
-    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if n_bytes >= factor:
-            return f"{n_bytes // factor} {unit}"
-    return f"{n_bytes} bytes"
+    unit, factor = ("MiB", 1 << 20) if n_bytes >= 1 << 20 else ("KiB", 1 << 10)
+    return f"{n_bytes // factor} {unit}" if n_bytes >= factor else f"{n_bytes} bytes"

@@ -111,6 +111,8 @@ def test_a_margin_that_decides_by_itself_is_refused(
     assert not said.out
     assert main(["compare", *pair, *more, *GROUPS, "--metric", "false_positives_per_image"]) in (0, 10, 11)
     assert main(["size", "models", *pair, "--difference", "2", *GROUPS]) == 2
+    assert "no two models differ by that much" in capsys.readouterr().err
+    assert main(["size", "models", *pair, "--difference", "0.5", "--margin", "-2", *GROUPS]) == 2
     assert "whatever is measured" in capsys.readouterr().err
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from liftgate.stats import sample_size
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.sample_size import (
     design_effect,
@@ -41,6 +43,38 @@ def test_power_saw_tooths_between_the_smallest_and_the_stable_answer() -> None:
     powers = {n: exact_power(n, 0.95, 0.98) for n in range(300, 420)}
     assert min(n for n, power in powers.items() if power >= 0.8) == answer.smallest
     assert max(n for n, power in powers.items() if power < 0.8) + 1 == answer.stable
+
+
+@pytest.mark.parametrize(
+    ("threshold", "true", "sizes"),
+    [(0.95, 0.951, (369_797, 371_711)), (0.95, 0.9505, (1_485_173, 1_489_027)), (0.9999, 0.99999, (55_715, 55_715))],
+)
+def test_nearly_equal_rates_have_the_size_of_every_number_tried_and_at_once(
+    threshold: float, true: float, sizes: tuple[int, int]
+) -> None:
+    """The first two took 13 and 68 s, where the power was computed for every number up to three times the answer."""
+    begun = time.process_time()
+    answer = rate_sample_size(threshold, true)
+    assert time.process_time() - begun < 4
+    assert answer == sizes
+    exact = {n: exact_power_at(n, threshold, true) for n in (*sizes, sizes[0] - 1, sizes[1] - 1)}
+    assert exact[answer.smallest] >= 0.8 > exact[answer.smallest - 1]
+    assert exact[answer.stable] >= 0.8 > exact[answer.stable - 1]
+
+
+def exact_power_at(n: int, threshold: float, true: float) -> float:
+    critical = int(scipy_stats.binom.isf(0.025, n, threshold)) + 1
+    return float(scipy_stats.binom.sf(critical - 1, n, true))
+
+
+@pytest.mark.parametrize(("threshold", "true"), [(0.3, 0.31), (0.9, 0.907), (0.9992, 0.99995)])
+def test_sizes_above_those_that_are_all_tried_are_those_of_every_number(
+    threshold: float, true: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = rate_sample_size(threshold, true)
+    monkeypatch.setattr(sample_size, "_SCANNED", 10**9)
+    monkeypatch.setattr(sample_size, "_RARE_MISSES", 1.0)
+    assert rate_sample_size(threshold, true) == found
 
 
 def test_zero_misses() -> None:
@@ -147,3 +181,5 @@ def test_a_sharper_kappa_needs_more_items() -> None:
 def test_a_rate_that_is_not_above_the_claim_is_refused() -> None:
     with pytest.raises(ValueError, match="threshold < true"):
         rate_sample_size(0.95, 0.95)
+    with pytest.raises(ValueError, match="too near"):
+        rate_sample_size(0.95, 0.9500001)

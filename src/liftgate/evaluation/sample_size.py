@@ -17,6 +17,7 @@ from liftgate.stats.interval import LEAST_LEVEL, percent
 from liftgate.stats.rate_power import MOST_POWER, groups_that_show, trials_that_show
 from liftgate.stats.rates import wilson
 from liftgate.stats.sample_size import (
+    MOST_TRIALS,
     design_effect,
     detectable_difference,
     fewest_groups,
@@ -140,7 +141,7 @@ def size_rate(
         have: images at hand, to report how precise a rate measured on them is.
 
     Raises:
-        UsageError: the true rate is not above the claim, or a number is out of range.
+        UsageError: the true rate is not above the claim or too near to it, or a number is out of range.
     """
     _require_rates(at_least, true)
     _require_level_and_power(level, power)
@@ -152,7 +153,12 @@ def size_rate(
     if per_group != 1 and power > MOST_POWER:
         most = f"at most {MOST_POWER:g}"
         raise UsageError("with groups the power is simulated, which tells none that high", expected=most, got=power)
-    trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
+    try:
+        trials, stable = rate_sample_size(at_least, true, tail=tail, power=power)
+    except ValueError:
+        expected = f"a difference that {MOST_TRIALS:,} images show"
+        what = "the true rate is too near to the claim"
+        raise UsageError(what, expected=expected, got=f"{at_least} and {true}") from None
     images, groups = clusters.inflate(trials, level)
     if groups is None:
         images = trials_that_show(at_least, true, level, power, start=trials, stable=stable)
@@ -161,10 +167,10 @@ def size_rate(
         images = math.ceil(groups * per_group - 1e-9)
     perfect = zero_miss_sample_size(at_least, tail=tail)
     text = (
-        f"To show that the rate is above {at_least:g} when it really is {true:g}, you need {_amount(images, groups)} "
-        f"(the interval of the gate, one-sided {tail:g}, {percent(power)} chance of success).{clusters.words()} The "
-        f"exact test of independent images needs {trials:,} for that; from {stable:,} on its chance never falls below "
-        f"it. Without a single miss, {perfect} independent images are enough."
+        f"To show that the rate is above {at_least:.10g} when it really is {true:.10g}, you need "
+        f"{_amount(images, groups)} (the interval of the gate, one-sided {tail:g}, {percent(power)} chance of "
+        f"success).{clusters.words()} The exact test of independent images needs {trials:,} for that; from {stable:,} "
+        f"on its chance never falls below it. Without a single miss, {perfect} independent images are enough."
     )
     details: dict[str, Detail] = {
         "independent_images": trials, "independent_images_stable": stable, "zero_misses": perfect,
@@ -174,7 +180,7 @@ def size_rate(
         precision = _precision_of(have, (at_least, true), clusters, level)
         text += " " + precision.text
         details |= precision.details()
-    return SizeAnswer(f"rate ≥ {at_least:g}, really {true:g}", images, groups, text, details)
+    return SizeAnswer(f"rate ≥ {at_least:.10g}, really {true:.10g}", images, groups, text, details)
 
 
 def size_difference(

@@ -36,13 +36,30 @@ def require_reachable_margin(metric: str, margin: float, claim: ClaimWord = "bet
     """
     if not math.isfinite(margin):
         raise UsageError("a margin is a number", got=margin)
-    if metric == "false_positives_per_image" or abs(margin) < 1:
+    if _may_differ_by(metric, margin):
         return
     outcome = "fails" if claim == "better" and margin > 0 else "passes"
     raise UsageError(
         f"{metric} lies between 0 and 1: a gate with this margin {outcome} whatever is measured",
         expected="a margin between -1 and 1", got=margin, hint="two points are 0.02",
     )  # fmt: skip
+
+
+def require_possible_difference(metric: str, difference: float) -> None:
+    """Refuse a difference that no two models have, such as 2 for two points.
+
+    Raises:
+        UsageError: not a number, or 1 or more of a metric that lies between 0 and 1.
+    """
+    if not math.isfinite(difference):
+        raise UsageError("a difference is a number", got=difference)
+    if not _may_differ_by(metric, difference):
+        what = f"{metric} lies between 0 and 1: no two models differ by that much"
+        raise UsageError(what, expected="a difference between -1 and 1", got=difference, hint="two points are 0.02")
+
+
+def _may_differ_by(metric: str, difference: float) -> bool:
+    return metric == "false_positives_per_image" or abs(difference) < 1
 
 
 @dataclass(frozen=True, slots=True)

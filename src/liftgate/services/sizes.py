@@ -16,7 +16,7 @@ from liftgate.evaluation.sample_size import size_difference as size_difference
 from liftgate.evaluation.sample_size import size_kappa as size_kappa
 from liftgate.evaluation.sample_size import size_rate as size_rate
 from liftgate.evaluation.sample_size import size_seeds as size_seeds
-from liftgate.evaluation.spec import ComparisonSpec, require_reachable_margin
+from liftgate.evaluation.spec import ComparisonSpec, require_possible_difference, require_reachable_margin
 from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence import compare
@@ -71,7 +71,8 @@ def size_models(
     from liftgate.services.size_ways import with_ways  # judging draws pictures: other measurements need none
 
     ComparisonSpec(metric, margin, level=level, conf=conf, sigmas=sigmas).validate()
-    require_reachable_margin(metric, difference)
+    require_reachable_margin(metric, margin)
+    require_possible_difference(metric, difference)
     dataset = read_truth(truth, groups=groups, split=split, images=images, progress=progress)
     pilot = compare(
         dataset, control, treatment, metric=metric, margin=margin, level=level, conf=conf, sigmas=sigmas,

@@ -18,6 +18,14 @@ MAX_GROUPS = 1_000_000
 """The largest number of groups that is considered; above it the answer is None"""
 
 
+MOST_TRIALS = 1_000_000_000
+"""Independent trials above which a rate is not planned"""
+_SCANNED, _AT_ONCE = 20_000, 4_000
+"""Trials up to which the exact power is computed for each number, and for how many numbers at once"""
+_RARE_MISSES = 0.999
+"""Rates above which so few misses are allowed that each number of them is looked at, not each number of trials"""
+_SLACK = 1.5
+"""The chance of one number of hits at the edge of the tail is at most so many times that of the normal approximation"""
 _EVEN_POWER = 0.1
 """Sizes that fall with a smaller power of the rank are as good as even"""
 
@@ -35,7 +43,7 @@ def rate_sample_size(threshold: float, true_rate: float, *, tail: float = 0.025,
     """Return the independent trials needed to show "rate > threshold" by the exact one-sided binomial test at `tail`.
 
     Raises:
-        ValueError: the true rate is not above the threshold, so that no number is enough.
+        ValueError: the true rate is not above the threshold, so that no number is enough, or too near to it.
 
     >>> rate_sample_size(0.95, 0.98).smallest
     312
@@ -45,10 +53,22 @@ def rate_sample_size(threshold: float, true_rate: float, *, tail: float = 0.025,
     # Normal approximation with a margin: beyond this n the power stays above the required one.
     z = normal_quantile(1 - 2 * tail) * _sd(threshold) + max(0.0, normal_quantile(2 * power - 1)) * _sd(true_rate)
     limit = int(3 * (z / (true_rate - threshold)) ** 2 + 20 * math.log(1 / tail) / (1 - threshold))
-    n = np.arange(1, limit + 1)
-    enough = _exact_power(n, threshold, true_rate, tail) >= power
-    short = np.flatnonzero(~enough)
-    return SampleSize(int(n[np.argmax(enough)]), int(short[-1]) + 2 if len(short) else 1)
+    if limit > 3 * MOST_TRIALS:
+        raise ValueError(f"more than {MOST_TRIALS:,} trials are needed: {true_rate} is too near to {threshold}")
+    first = 1
+    if limit > _SCANNED:
+        first, limit = _power_range(limit, threshold, true_rate, tail, power)
+
+    def enough(n: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return _exact_power(n, threshold, true_rate, tail) >= power
+
+    if threshold > _RARE_MISSES:
+        return _size_by_misses(enough, first, limit, threshold, tail)
+    upwards = (np.arange(low, min(low + _AT_ONCE, limit + 1)) for low in range(first, limit + 1, _AT_ONCE))
+    smallest = next(int(n[np.argmax(yes)]) for n in upwards if (yes := enough(n)).any())
+    downwards = (np.arange(max(first, high - _AT_ONCE + 1), high + 1) for high in range(limit, first - 1, -_AT_ONCE))
+    short = (int(n[~yes][-1]) for n in downwards if not (yes := enough(n)).all())
+    return SampleSize(smallest, next(short, first - 1) + 1)
 
 
 def zero_miss_sample_size(threshold: float, *, tail: float = 0.05) -> int:
@@ -269,8 +289,71 @@ def fewest_groups(enough: Callable[[int], bool]) -> int | None:
     return max(high, MIN_GROUPS)
 
 
+def _power_range(limit: int, threshold: float, true_rate: float, tail: float, power: float) -> tuple[int, int]:
+    """Return a number of trials below which the exact test never has the power, and one from which on it always has.
+
+    The test that decides by lot at its critical number has a size of exactly `tail`, and its power grows with n. The
+    exact test has at most its power, and at least that of one whose size is smaller by a chance of one number of hits.
+    """
+    from scipy import special
+
+    at = math.exp(-(normal_quantile(1 - 2 * tail) ** 2) / 2) / math.sqrt(2 * math.pi * threshold * (1 - threshold))
+
+    def has_power(n: int, size: float) -> bool:
+        critical = float(_critical(np.array([n]), threshold, size)[0])
+        reached, more = (special.bdtrc(critical - np.array([1.0, 2.0]), n, rate) for rate in (threshold, true_rate))
+        lot = (size - reached[0]) / (reached[1] - reached[0])
+        return bool(more[0] + lot * (more[1] - more[0]) >= power)
+
+    def least(slack: float) -> int:
+        low, high = 1, limit
+        while high - low > 1:
+            middle = (low + high) // 2
+            size = tail - slack * at / math.sqrt(middle)
+            low, high = (low, middle) if size > 0 and has_power(middle, size) else (middle, high)
+        return high
+
+    return max(1, least(0.0) - 1), min(limit, least(_SLACK) + 1)
+
+
+def _size_by_misses(
+    enough: Callable[[NDArray[np.int64]], NDArray[np.bool_]], first: int, last: int, threshold: float, tail: float
+) -> SampleSize:
+    """Return the sizes between two numbers of trials, for rates that hardly ever miss.
+
+    While as many misses are allowed, the power falls with every trial: of these numbers only the first and the last
+    are looked at.
+    """
+
+    def allowed(n: int) -> int:
+        return n - int(_critical(np.array([n]), threshold, tail)[0])
+
+    def least(low: int, high: int, misses: int) -> int:
+        """Return the least number above `low` with which so many misses are allowed; `high`: none below it."""
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if allowed(middle) >= misses else (middle, high)
+        return high
+
+    smallest, short = first, last
+    while not enough(np.array([smallest]))[0]:
+        smallest = least(smallest, last + 1, allowed(smallest) + 1)
+    while short >= first and enough(np.array([short]))[0]:
+        short = least(first - 1, short, allowed(short)) - 1
+    return SampleSize(smallest, short + 1)
+
+
 def _exact_power(n: NDArray[np.int64], threshold: float, true_rate: float, tail: float) -> NDArray[np.float64]:
-    """Return the power of the exact test for every n; it rejects from the least c with P(X ≥ c | threshold) ≤ tail."""
+    """Return the power of the exact test for every n."""
+    from scipy import special
+
+    critical = _critical(n, threshold, tail)
+    power = special.bdtrc(critical - 1.0, n, true_rate)
+    return np.where(critical > n, 0.0, power)
+
+
+def _critical(n: NDArray[np.int64], threshold: float, tail: float) -> NDArray[np.int64]:
+    """Return the hits from which the exact test rejects: the least c with P(X ≥ c | threshold) ≤ tail."""
     from scipy import special
 
     critical = np.ceil(special.bdtrik(1 - tail, n, threshold)).astype(np.int64) + 1
@@ -278,8 +361,7 @@ def _exact_power(n: NDArray[np.int64], threshold: float, true_rate: float, tail:
         critical = np.where(special.bdtrc(critical - 1.0, n, threshold) > tail, critical + 1, critical)
         lower = (critical > 0) & (special.bdtrc(np.maximum(critical - 2.0, 0), n, threshold) <= tail) & (critical > 1)
         critical = np.where(lower, critical - 1, critical)
-    power = special.bdtrc(critical - 1.0, n, true_rate)
-    return np.where(critical > n, 0.0, power)
+    return critical
 
 
 def _sd(rate: float) -> float:
