@@ -273,6 +273,7 @@ def test_no_export_is_called_broken_where_the_images_are(tmp_path: Path, referen
         ({"conf": 3.0}, "confidence"),
         ({"split": "vall"}, "no split"),
         ({"exports": []}, "no export"),
+        ({"exports": ["mistyped"]}, "no such export"),
         ({"reference": "nothing.pt"}, "no such model"),
     ],
 )

@@ -17,6 +17,7 @@ from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import require_unlocked
 from liftgate.services.prediction import resolve_model
 from liftgate.study.records import VerdictWord
+from liftgate.suggestions import nearby
 
 PROOF = "proof.json"
 _WORST_FIRST: tuple[VerdictWord, ...] = ("FAIL", "MARGINAL", "PASS")
@@ -87,6 +88,9 @@ def prove_exports(
     require_reachable_margin("mAP50-95", margin, "equal")
     if not exports:
         raise UsageError("no export is named")
+    for export in exports:
+        if not Path(export).exists():  # a mistyped name is no broken export, and opens no lockbox
+            raise UsageError("no such export", where=export, hint=nearby(Path(export)))
     source = resolve_model(reference)
     dataset = read_truth(truth, split=split, groups=groups, progress=progress)
     contaminated = require_unlocked(dataset, (), open_anyway)

@@ -148,6 +148,12 @@ def test_a_folder_is_read_once_and_what_cannot_be_read_is_named(
     assert told["logged"] == len(rows(tmp_path / "log")) == 4
 
 
+def test_a_folder_without_an_image_is_named(registry: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = liftgate.watch(tmp_path / "empty", log=tmp_path / "log", registry=registry, settings=ONCE)
+    assert found.failed == (f"{tmp_path / 'empty'}: no video and no image here",) and found.logged == 0
+
+
 def test_a_growing_folder_is_followed_and_old_segments_are_passed_over(registry: Path, tmp_path: Path) -> None:
     folder, made = tmp_path / "buffer", tmp_path / "made.ts"
     folder.mkdir()

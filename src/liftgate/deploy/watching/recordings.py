@@ -71,13 +71,14 @@ class RecordingReader:
                 found = self._new_sources()
                 failures = 0
             except (DataError, OSError) as error:  # a folder that vanished: a disk that is mounted again, perhaps
-                failures += 1
-                seconds = min(2.0 ** (failures - 1), _LONGEST_WAIT)
                 what = error.what if isinstance(error, DataError) else str(error.strerror or error)
-                self._counts.lost(f"{what}; again in {seconds:g} s")
                 if not self._follow:
+                    self._counts.say(f"ended: {what}")
                     self._counts.fail(f"{self._path}: {what}")
                     return
+                failures += 1
+                seconds = min(2.0 ** (failures - 1), _LONGEST_WAIT)
+                self._counts.lost(f"{what}; again in {seconds:g} s")
                 self._stop.wait(seconds)
                 continue
             for source in found:
@@ -96,13 +97,13 @@ class RecordingReader:
             raise DataError("the folder is no longer there" if self._is_folder else "the file is no longer there")
         if not self._is_folder:
             return find_sources([self._path])
-        if not any(one.is_file() for one in self._path.rglob("*")):
-            return []
         now = self._now()
         try:
             every = find_sources([self._path])
-        except DataError:  # none of them is a video or an image yet
-            return []
+        except DataError:
+            if self._follow:  # none of its files is a video or an image yet
+                return []
+            raise
         images = [one for one in every if one.kind == "image"]
         videos = [one for one in every if one.kind != "image"]
         if self._follow:
