@@ -16,11 +16,10 @@ from PIL import Image
 
 from checks.mistakes import with_mistake
 from checks.small_set import CLASSES, SIDE, SmallSet
-from liftgate.checks.checked_model import CheckedModel
 from liftgate.checks.machine import Machine, Package
 from liftgate.checks.probes.box_conventions import TRANSFORMS
 from liftgate.checks.probes.learnability import LearnabilityResult
-from liftgate.checks.subject import Subject
+from liftgate.checks.subject import CheckedModel, Subject
 from liftgate.data.core.dataset import Dataset, Labels
 from liftgate.data.core.predictions import Predictions
 from liftgate.study.records import Arm, FlowStep, Gate, Part, Stage

@@ -18,7 +18,7 @@ from liftgate.errors import UsageError
 from liftgate.ledger import Ledger
 from liftgate.ledger.records import StepEntry
 from liftgate.study.study_file import load
-from liftgate.study.trainer_licences import licence_note
+from liftgate.study.weights import licence_note
 
 Write = Callable[..., Path]
 STAGE: dict[str, Any] = {"weights": "start.yaml", "data": "scenes", "recipe": {"epochs": 4, "lr0": 0.5}}

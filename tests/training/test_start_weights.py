@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from liftgate.errors import UsageError
-from liftgate.study.weights_cache import weights_cache
+from liftgate.study.weights import weights_cache
 from liftgate.training.start_weights import resolve_weights
 
 

@@ -17,7 +17,7 @@ from liftgate.errors import DataError
 from liftgate.stats.distributions import normal_quantile
 from liftgate.study.records import Arm, Claim, Gate, Study
 from liftgate.study.vocabulary import LOWER_IS_BETTER, SCREENING
-from liftgate.study.weights_cache import find
+from liftgate.study.weights import find
 
 _UNBOUNDED = ("false_positives_per_image", "ms_per_image")
 """Metrics that may be above 1"""

@@ -6,7 +6,7 @@ from liftgate.checks.ultralytics.arguments import DEFAULT_IMGSZ
 from liftgate.checks.ultralytics.checkpoints import read_checkpoint
 from liftgate.errors import DataError
 from liftgate.study.records import Arm, Gate, Study
-from liftgate.study.weights_cache import find
+from liftgate.study.weights import find
 
 
 def usual_size(study: Study, gate: Gate, arm: Arm) -> object:

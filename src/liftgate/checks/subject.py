@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from liftgate.checks.checked_model import CheckedModel
 from liftgate.checks.images.copies import CopyPair, find_copies
 from liftgate.checks.images.scan import ImageScan, scan_images
 from liftgate.checks.machine import Machine, inspect_machine
@@ -21,6 +20,24 @@ from liftgate.study.records import Arm, Part, Stage, Study
 if TYPE_CHECKING:
     from liftgate.checks.probes.label_geometry import Geometry
     from liftgate.checks.probes.label_mistakes import LabelMistake
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModel:
+    """What is known of one export or checkpoint before it is used."""
+
+    name: str
+    """Path, as it was given"""
+    unusable: str = ""
+    """Why it cannot be run; empty: it can"""
+    hint: str | None = None
+    """What a person can do about that"""
+    missing: tuple[str, ...] = ()
+    """What its files do not say, and what is taken instead"""
+    ignored: tuple[str, ...] = ()
+    """What its files ask for and Liftgate does not do"""
+    limits: tuple[str, ...] = ()
+    """What its numbers are limited by, such as suppression inside"""
 
 
 class StageInArm(NamedTuple):

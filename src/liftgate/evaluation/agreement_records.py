@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from liftgate.stats.interval import Interval
-from liftgate.study.literals import VerdictWord
+from liftgate.study.vocabulary import VerdictWord
 
 GateOn = Literal["kappa", "f1_50", "presence_kappa", "presence_ac1"]
 

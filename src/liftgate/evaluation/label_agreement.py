@@ -36,7 +36,7 @@ from liftgate.stats.agreement import (
     ratio_interval,
 )
 from liftgate.stats.interval import Interval
-from liftgate.study.literals import VerdictWord
+from liftgate.study.vocabulary import VerdictWord
 
 _ONE_CLASS: tuple[GateOn, ...] = ("f1_50", "presence_ac1")
 

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 from liftgate import display
 from liftgate.evaluation.metric_names import LESS_IS_BETTER
 from liftgate.stats.interval import Interval, percent, sample
-from liftgate.study.literals import ClaimWord, VerdictWord
+from liftgate.study.vocabulary import ClaimWord, VerdictWord
 
 
 class ImageCounts(TypedDict):

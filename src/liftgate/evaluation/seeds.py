@@ -30,7 +30,7 @@ from liftgate.stats.distributions import normal_quantile, t_quantile
 from liftgate.stats.interval import Interval
 from liftgate.stats.sample_size import fewest_groups, upper_sd
 from liftgate.stats.seeds import probability_better
-from liftgate.study.literals import Rule
+from liftgate.study.vocabulary import Rule
 
 _MOST_SEEDS = 100
 """The most seeds that are considered"""

@@ -12,7 +12,7 @@ from liftgate.errors import UsageError
 from liftgate.evaluation.metric_names import IMAGE_LEVEL, comparable_metric
 from liftgate.evaluation.metric_options import ImageLevelThreshold, Pck, Sigmas
 from liftgate.stats.interval import LEAST_LEVEL
-from liftgate.study.literals import ClaimWord, Rule
+from liftgate.study.vocabulary import ClaimWord, Rule
 from liftgate.suggestions import suggestion
 
 if TYPE_CHECKING:

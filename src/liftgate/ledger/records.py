@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from liftgate.errors import LedgerError
 from liftgate.records import to_record
-from liftgate.study.literals import VerdictWord
+from liftgate.study.vocabulary import VerdictWord
 
 Body = Mapping[str, Any]
 """Plain JSON values by name, as an entry holds them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from liftgate.ledger.records import Body, DecisionRow, FindingRow, LedgerRecord, VerdictEntry
-from liftgate.study.literals import VerdictWord
+from liftgate.study.vocabulary import VerdictWord
 
 
 @dataclass(frozen=True, slots=True)

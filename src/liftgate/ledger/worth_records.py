@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from liftgate.ledger.records import LedgerRecord
-from liftgate.study.literals import WorthWord
+from liftgate.study.vocabulary import WorthWord
 
 
 @dataclass(frozen=True, slots=True)

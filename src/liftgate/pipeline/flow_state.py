@@ -10,9 +10,9 @@ from liftgate.ledger.results import GateResult, TrainResult
 from liftgate.ledger.worth_records import WorthEntry
 from liftgate.pipeline.step import Step
 from liftgate.study.records import FlowStep, Gate, Study
+from liftgate.study.vocabulary import ARM_WORDS
 
 _WORTH = "worth"
-_ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
 
 
 class Winner(NamedTuple):
@@ -48,7 +48,7 @@ class FlowState:
             self.words |= {} if result.word is None else {_WORTH: result.word}
         elif isinstance(result, TrainResult) and step.arm is not None:
             before = self.words.get(step.arm, "FINISHED")
-            self.words[step.arm] = max(before, result.word, key=_ARM_WORDS.index)
+            self.words[step.arm] = max(before, result.word, key=ARM_WORDS.index)
             self._results.setdefault(step.arm, {})[result.seed] = result
             if result.word == "STOPPED":
                 self._stopped[step.arm] = result.decisions[-1].reason

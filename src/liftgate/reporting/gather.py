@@ -50,7 +50,7 @@ from liftgate.reporting.run_rows import as_finding, cost_rows, run_rows
 from liftgate.stats.interval import Interval
 from liftgate.study.answer import answer_of
 from liftgate.study.records import Arm, Gate, Study
-from liftgate.study.trainer_licences import licence_note
+from liftgate.study.weights import licence_note
 
 _DEFAULT_CONF = 0.25
 _SHOWN_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "batch", "device", "backend", "version")

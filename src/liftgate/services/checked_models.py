@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liftgate.checks.checked_model import CheckedModel
+from liftgate.checks.subject import CheckedModel
 from liftgate.deploy.export.card import MODELS_OF_A_FOLDER
 from liftgate.deploy.export.card_file import find_card
 from liftgate.deploy.export.trusted import CHECKPOINTS, trusted_task

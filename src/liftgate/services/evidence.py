@@ -14,7 +14,7 @@ from liftgate.evaluation.truth import Truth, read_truth
 from liftgate.progress import Progress, silent
 from liftgate.services.evidence_inputs import read_inputs
 from liftgate.services.image_level_request import ImageLevelRequest
-from liftgate.study.literals import ClaimWord, Rule
+from liftgate.study.vocabulary import ClaimWord, Rule
 
 # What measures is imported by the function that needs it: to evaluate one model takes a third of it.
 

@@ -31,7 +31,7 @@ from liftgate.ledger.model_records import VersionEntry
 from liftgate.ledger.records import DataEntry, FrozenSplit
 from liftgate.pipeline.datasets import StudyDatasets
 from liftgate.progress import Progress, silent
-from liftgate.study import trainer_licences
+from liftgate.study import weights as study_weights
 from liftgate.study.records import Arm, Study
 from liftgate.study.study_file import load, study_path
 
@@ -88,7 +88,7 @@ def add_model(
     chosen = chosen_arm(study, arm)
     model = study_model(study, chosen, study.seeds[0] if seed is None else seed)
     if weights_licence is None:
-        weights_licence = trainer_licences.weights_licence(study, chosen)
+        weights_licence = study_weights.weights_licence(study, chosen)
     terms, splits, notes = _data(study, model, progress)
     with store.locked():
         found = judgement_on(Ledger(model.workspace.ledger), model.weights_hash, store.folder)

@@ -19,7 +19,7 @@ from liftgate.deploy.runtime.predict import with_thresholds
 from liftgate.errors import UsageError
 from liftgate.pipeline.model_predictions import PredictionResult, in_classes_of, predict_checkpoint, predict_export
 from liftgate.progress import Progress, silent
-from liftgate.study.weights_cache import find
+from liftgate.study.weights import find
 
 _IN_CHILD = CHECKPOINTS | {".torchscript"}
 

@@ -36,7 +36,7 @@ from liftgate.pipeline.training_runs import TrainingRuns
 from liftgate.progress import Progress, duration, silent
 from liftgate.study.records import EngineName, EngineSpec
 from liftgate.study.study_file import load
-from liftgate.study.trainer_licences import weights_licence
+from liftgate.study.weights import weights_licence
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ rules.py          rules between keys; gate_rules.py: rules of gates
 conditions.py     conditions of decision points, such as `mAP50 > 0.3`
 ablations.py      the arms and gates that `ablate` expands to
 overrides.py      --set key=value
-vocabulary.py     the names of steps, metrics and arguments in a study
-weights_cache.py  where start weights are searched
+vocabulary.py     the names of steps, verdicts, metrics and arguments in a study, and their literal types
+weights.py        where start weights are searched, and the licence of an arm's weights
 schema.py         docs/study.schema.json and docs/study.md
 templates.py      studies to edit, for `liftgate init`
 """

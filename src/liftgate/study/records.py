@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from liftgate.hashing import OMITTED_AT_DEFAULT, content_hash
-from liftgate.study.literals import ArmWord as ArmWord
-from liftgate.study.literals import ClaimWord as ClaimWord
-from liftgate.study.literals import EngineName as EngineName
-from liftgate.study.literals import Rule as Rule
-from liftgate.study.literals import Task as Task
-from liftgate.study.literals import Use as Use
-from liftgate.study.literals import VerdictWord as VerdictWord
-from liftgate.study.literals import WorthWord as WorthWord
+from liftgate.study.vocabulary import ArmWord as ArmWord
+from liftgate.study.vocabulary import ClaimWord as ClaimWord
+from liftgate.study.vocabulary import EngineName as EngineName
+from liftgate.study.vocabulary import Rule as Rule
+from liftgate.study.vocabulary import Task as Task
+from liftgate.study.vocabulary import Use as Use
+from liftgate.study.vocabulary import VerdictWord as VerdictWord
+from liftgate.study.vocabulary import WorthWord as WorthWord
 
 _NOT_HASHED = ("source", "places", "engine", "regions")  # where a study is and runs changes no result
 

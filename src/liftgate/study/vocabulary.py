@@ -1,6 +1,20 @@
-"""Fixed names in a study: steps, verdicts, metrics, differences and reserved arguments."""
+"""Fixed names in a study: literal types, steps, verdicts, metrics, differences and reserved arguments."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
+
+Task = Literal["detect", "pose"]
+Rule = Literal["interval", "point"]
+Use = Literal["research", "commercial"]
+EngineName = Literal["local", "slurm", "ray"]
+ClaimWord = Literal["better", "equal"]
+"""Claim of a comparison; `equal` means within ± margin, by two one-sided tests"""
+VerdictWord = Literal["PASS", "MARGINAL", "FAIL"]
+ArmWord = Literal["FINISHED", "CAREFUL", "STOPPED"]
+"""How the training of an arm ended"""
+WorthWord = Literal["MORE", "UNSURE", "ENOUGH"]
+"""Whether more data would bring at least the margin"""
 
 VERBS = ("check", "probe", "mistakes", "baseline", "train", "worth", "export", "report")
 """Steps of `flow:`, in addition to the study's own gates."""
@@ -17,12 +31,12 @@ DEFAULT_SHARES = (0.25, 0.5, 1.0)
 EXPORT_FORMATS = ("onnx", "openvino", "torchscript", "ncnn", "tensorrt", "litert", "executorch")
 EXPORT_PRECISIONS = ("fp32", "fp16", "int8")
 
-VERDICTS = ("PASS", "MARGINAL", "FAIL")
+VERDICTS: tuple[str, ...] = get_args(VerdictWord)
 
-ARM_WORDS = ("FINISHED", "CAREFUL", "STOPPED")
+ARM_WORDS: tuple[str, ...] = get_args(ArmWord)
 """How the training of an arm ended: completed; completed, but only `careful_if` of a decision point held; stopped."""
 
-WORTH_WORDS = ("MORE", "UNSURE", "ENOUGH")
+WORTH_WORDS: tuple[str, ...] = get_args(WorthWord)
 """Whether more data would bring the `margin` of a worth step: the whole interval of the gain is at or above it, holds
 it, or is below it."""
 

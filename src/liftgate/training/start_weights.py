@@ -1,6 +1,6 @@
 """Resolve start weights: from their name in a study to a file on disk, without any download.
 
-A model YAML that is in no folder of `study.weights_cache` may be one that ships with Ultralytics.
+A model YAML that is in no folder of `study.weights` may be one that ships with Ultralytics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from liftgate.checks.ultralytics.published_models import OFFICIAL
 from liftgate.errors import UsageError
 from liftgate.hashing import content_hash, file_hash
-from liftgate.study.weights_cache import fetch_command, find, nearest, places
+from liftgate.study.weights import fetch_command, find, nearest, places
 
 
 class StartWeights(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 from checks.small_set import SmallSet
 from liftgate.backends import toy
 from liftgate.checks.run import run
-from liftgate.study.weights_cache import weights_cache
+from liftgate.study.weights import weights_cache
 
 
 def test_what_the_toy_backend_wrote_is_not_called_unreadable(small: SmallSet) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import liftgate
 from deploy.export.cards import sound_card
-from liftgate.checks.checked_model import CheckedModel
+from liftgate.checks.subject import CheckedModel
 from liftgate.deploy.export.card import CalibrationRecord, ExportCard, OutputContract, Source, TargetDevice, UseSettings
 from liftgate.deploy.export.card_file import read_card, write_card
 from liftgate.deploy.export.described import describe_export

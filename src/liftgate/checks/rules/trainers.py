@@ -9,8 +9,7 @@ from liftgate.checks.rule import rule
 from liftgate.checks.subject import StageInArm, Subject
 from liftgate.checks.ultralytics.arguments import numeric_argument
 from liftgate.documents import DocumentError, load_yaml
-from liftgate.study.trainer_licences import weights_licence
-from liftgate.study.weights_cache import find
+from liftgate.study.weights import find, weights_licence
 
 _NO_AUGMENTATION_EPOCHS = {"yolox": 15, "dfine": 4}
 """LibreYOLO's own last epochs without strong augmentation, by family"""

@@ -15,8 +15,8 @@ from liftgate.checks.ultralytics.model_description import hostile_parts
 from liftgate.checks.ultralytics.published_models import OFFICIAL, nearest_official
 from liftgate.errors import DataError
 from liftgate.hashing import file_hash
-from liftgate.study.weights_cache import fetch_command, find, places
-from liftgate.study.weights_cache import nearest as nearest_file
+from liftgate.study.weights import fetch_command, find, places
+from liftgate.study.weights import nearest as nearest_file
 
 _PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 _DESCRIPTIONS = {".yaml", ".yml"}

@@ -22,7 +22,7 @@ from liftgate.ledger.records import Body, DataEntry, EvaluationEntry, GateEntry,
 from liftgate.ledger.results import EvaluateResult, GateResult, TrainResult
 from liftgate.ledger.workspace import Workspace
 from liftgate.study.records import Arm, Study
-from liftgate.study.weights_cache import find
+from liftgate.study.weights import find
 from liftgate.suggestions import suggestion
 
 _LOG_FILES = ("results.csv", "args.yaml")

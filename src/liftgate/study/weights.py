@@ -1,4 +1,4 @@
-"""Find start weights: next to the study, then in the weights cache, never on a server."""
+"""Weights of a study: where start weights are found, never on a server, and the licence of what an arm trains."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from liftgate import suggestions
 from liftgate.files import cache_folder
+from liftgate.study.records import Arm, Study
 
 
 def weights_cache() -> Path:
@@ -48,3 +49,21 @@ def nearest(name: str, folder: Path) -> Path | None:
         if close := suggestions.nearest(place.name, there):
             return there[close]
     return None
+
+
+TRAINER_LICENCES = {"ultralytics": "AGPL-3.0", "libreyolo": "MIT"}
+"""Backend → licence of its trainer, which its authors claim for, or leave to, what it trained"""
+
+
+def weights_licence(study: Study, arm: Arm) -> str | None:
+    """Return the licence of an arm's weights as its trainer's authors see it; None: unknown, as of your own backend.
+
+    Start weights may carry a licence of their own: nothing here knows it.
+    """
+    return TRAINER_LICENCES.get(study.backend_of(arm))
+
+
+def licence_note(study: Study, arm: Arm) -> str | None:
+    """Return `this arm's weights are MIT`; None: unknown."""
+    licence = weights_licence(study, arm)
+    return None if licence is None else f"this arm's weights are {licence}"
