@@ -262,3 +262,36 @@ gates:
   enough: {arm: a, on: bench.test, claims: [{metric: recall, at_least: 0.9}]}
 flow: [enough]
 """
+
+
+def test_a_guess_about_class_numbers_is_said_where_no_labels_decide_it(tmp_path: Path) -> None:
+    """Only the number 1, of two classes: the first by category ids, the second by those who count from 0."""
+    for name in ("old", "new"):
+        rows = [
+            {"image_id": one.id, "category_id": 1, "bbox": [10, 10, 40, 40 + len(name)], "score": 0.5 + 0.004 * number}
+            for number, one in enumerate(MODELS.truth.images[:60])
+        ]
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows + ([] if name == "old" else rows[:9])))
+    arms = (tmp_path / "old.json", tmp_path / "new.json")
+    bare = replace(MODELS.truth, labels=MODELS.truth.labels.take(np.zeros(len(MODELS.truth.labels), dtype=np.bool_)))
+    for notes in (
+        liftgate.judge(*arms, bare).plan.notes,
+        liftgate.draw_sample(bare, None, "compare", *arms, budget=20).notes,
+    ):
+        assert "old.json: its class numbers can be read as category ids or as class from 0" in notes[0]
+
+
+def test_a_sample_whose_images_cannot_be_copied_is_not_written(tmp_path: Path) -> None:
+    """Else the same command is refused, as the sample is there already. The images may lie far from the labels."""
+    truth, old = coco.write(MODELS.truth, tmp_path / "truth.json"), tmp_path / "old.json"
+    write_predictions(MODELS.control, MODELS.truth, old)
+    words = ["data", "sample", str(truth), "--for", "recall", "--champion", str(old), "--budget", "20"]
+    words += ["--out", str(tmp_path / "sample.csv"), "--copy", str(tmp_path / "chosen")]
+    assert main(words) == 2
+    assert not (tmp_path / "sample.csv").exists() and not (tmp_path / "chosen").exists()
+    for image in MODELS.truth.images:
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / image.id)
+    assert main(words) == 0
+    sample = read_sample(tmp_path / "sample.csv")
+    copied = {path.name for path in (tmp_path / "chosen").iterdir() if path.suffix != ".md"}
+    assert copied == {Path(name).name for name in sample.images}

@@ -130,8 +130,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _for_measuring(args: argparse.Namespace) -> int:
-    from liftgate.data.sampling.records import CandidateFrame
-    from liftgate.data.sampling.sample import copy_frames
     from liftgate.services.sampled_evidence import draw_sample
 
     why = "--for draws by predictions, not by reasons"
@@ -142,11 +140,8 @@ def _for_measuring(args: argparse.Namespace) -> int:
         drawn = draw_sample(
             args.frames, args.out, args.purpose, args.champion, args.challenger, budget=args.budget, groups=args.groups,
             classes=args.classes, never=args.never, strata=args.strata, conf=args.conf, per_group=args.per_group,
-            seed=args.seed, study=args.study, progress=screen,
+            seed=args.seed, study=args.study, copy=args.copy, progress=screen,
         )  # fmt: skip
-        if args.copy:
-            root = args.frames if args.frames.is_dir() else args.frames.parent
-            copy_frames([CandidateFrame(name, root / name) for name in drawn.sample.images], args.copy, screen)
     sample = drawn.sample
     if args.json:
         emit_json(

@@ -31,7 +31,7 @@ from liftgate.judging.pairing import pair_detections
 from liftgate.judging.plan import JudgementPlan, default_budget, plan_of
 from liftgate.judging.sizes import scores_of
 from liftgate.progress import Progress, silent
-from liftgate.services.evidence_inputs import require_unlocked
+from liftgate.services.evidence_inputs import odd_predictions, require_unlocked
 from liftgate.study.records import ClaimWord
 from liftgate.study.study_file import load
 from liftgate.suggestions import suggestion
@@ -122,7 +122,9 @@ def judge(
             else:
                 write_page(draw, dataset, part / PAGE, progress=progress)
             write_draw(draw, part)
-    return DrawnJudgements(plan_of(draw), draw, folder)
+    plan = plan_of(draw)
+    odd = dict.fromkeys(text for one in (first, second) if (text := odd_predictions(one)))
+    return DrawnJudgements(replace(plan, notes=(*odd, *plan.notes)), draw, folder)
 
 
 def until_gate(study: Path | str, name: str) -> Until:

@@ -13,6 +13,7 @@ from liftgate.data.detections import PredictionsSource
 from liftgate.data.grouping.slicing import slice_images
 from liftgate.data.sampling.locked import locked_frames, read_locked, refuse_unknown_groups
 from liftgate.data.sampling.records import CandidateFrame
+from liftgate.data.sampling.sample import copy_frames
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
 from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
@@ -30,7 +31,7 @@ from liftgate.ledger.recorded_files import require_recorded_sample
 from liftgate.ledger.records import Body, SampleEntry
 from liftgate.ledger.workspace import results_folder
 from liftgate.progress import Progress, silent
-from liftgate.services.evidence_inputs import EvidenceInputs, read_inputs, require_unlocked
+from liftgate.services.evidence_inputs import EvidenceInputs, odd_predictions, read_inputs, require_unlocked
 from liftgate.services.image_level_request import ImageLevelRequest
 from liftgate.services.label_error_rate import label_error_rate
 from liftgate.study.records import ClaimWord
@@ -53,6 +54,7 @@ def draw_sample(
     per_group: int | None = None,
     seed: int = 0,
     study: Path | str | None = None,
+    copy: Path | str | None = None,
     progress: Progress = silent,
 ) -> FrameDraw:
     """Draw the images to label for a measurement, with recorded probabilities.
@@ -73,6 +75,7 @@ def draw_sample(
         per_group: most images of one group; None: so many that at least 20 groups, or all, are in the sample.
         seed: of the draw.
         study: study.yaml in whose ledger the sample is recorded; None: only sample.json vouches for it.
+        copy: folder to which the images of the sample are copied, before the sample is written; None: they are not.
         progress: called with the number of items done and in all.
 
     Raises:
@@ -103,6 +106,11 @@ def draw_sample(
         per_group=per_group, locked=locked,
         strata=None if strata is None else slice_images(dataset, strata, base=Path.cwd()),
     )  # fmt: skip
+    odd = dict.fromkeys(text for one in models if (text := odd_predictions(one)))
+    drawn = replace(drawn, notes=(*odd, *drawn.notes))
+    if copy is not None:
+        chosen = set(drawn.sample.images)
+        copy_frames([one for one in candidates if one.image in chosen], Path(copy), progress)
     if out is not None:
         write_sample(drawn.sample, Path(out))
         if study is not None:

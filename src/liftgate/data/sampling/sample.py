@@ -126,10 +126,15 @@ def copy_frames(frames: Sequence[CandidateFrame], folder: Path, progress: Progre
     A frame that exists there with the same bytes is not copied again.
 
     Raises:
-        DataError: the folder has another file of the same name; nothing was copied.
+        DataError: a frame is not there, or the folder has another file of the same name; nothing was copied.
         Refused: the folder has a README.md that is not a card by Liftgate.
     """
     require_card_place(folder)
+    if gone := [frame for frame in frames if not frame.path.is_file()]:
+        raise DataError(
+            f"{len(gone)} of {len(frames)} frames are not there, so none was copied", where=gone[0].path,
+            got="no such file", hint="name the folder of the images, or leave --copy out",
+        )  # fmt: skip
     terms = terms_of_files([frame.path for frame in frames])
     targets = [folder / frame.image for frame in frames]  # read_frames refuses names that lead out of a folder
     for frame, target in zip(frames, targets, strict=True):
