@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from judging.two_models import two_models
+from liftgate.data.agreement.shared_frames import shared_frames
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.detections import read_predictions
 from liftgate.data.grouping.groups import assign_groups
@@ -63,6 +64,26 @@ def test_predictions_of_other_folders_are_refused_and_not_piled_on_one_image(
     csv.write_text("image,x1,y1,x2,y2,class,score\n" + "".join(f"{name},1,1,9,9,cat,0.9\n" for name in names))
     with pytest.raises(DataError, match="two pictures would be one image"):
         read_predictions(csv, days("mon"))
+
+
+def test_two_cameras_are_not_piled_on_the_images_of_a_folder_of_one(tmp_path: Path) -> None:
+    """The truth begins within the folder of one camera, so its names have no folder at all."""
+    bare = days("mon").with_images([replace(one, id=Path(one.id).name) for one in days("mon").images])
+    names = ["cam1/0.jpg", "cam2/0.jpg"]
+    with pytest.raises(DataError, match="two pictures would be one image"):
+        read_predictions(results(tmp_path / "p.json", "file_name", *names), bare)
+    csv = tmp_path / "all.csv"
+    csv.write_text("image,group\n" + "".join(f"{name},{name[:4]}\n" for name in [*names, "cam1/1.jpg"]))
+    with pytest.raises(DataError, match="fits 1 of 3 images"):
+        assign_groups(bare, csv.name, base=tmp_path)
+
+
+def test_annotators_frames_are_paired_by_their_own_folder_first() -> None:
+    both = days("tue", "mon")
+    shared = shared_frames(days("mon"), both)
+    assert [both.images[index].id for index in shared.b] == ["val/mon/0.jpg", "val/mon/1.jpg", "val/mon/2.jpg"]
+    ben = days("mon").with_images([replace(one, id=one.id.replace("val/mon", "ben")) for one in days("mon").images])
+    assert len(shared_frames(days("mon"), ben)) == 3, "folders may be of annotators"
 
 
 def test_pictures_that_lie_elsewhere_on_another_machine_are_found_by_file_name(tmp_path: Path) -> None:

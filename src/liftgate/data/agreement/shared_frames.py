@@ -47,11 +47,10 @@ def shared_frames(a: Dataset, b: Dataset, *, missing_is_empty: bool = False) -> 
     Raises:
         DataError: nothing in common, or a frame has two sizes (one was exported scaled, so boxes cannot be compared).
     """
-    names = ImageNames(a.images)
+    places = ImageNames(a.images).find_all([image.id for image in b.images])
     found: dict[int, int] = {}
     only_b: list[str] = []
-    for place, image in enumerate(b.images):
-        index = names.find(image.id)
+    for place, (image, index) in enumerate(zip(b.images, places, strict=True)):
         if index is None or index in found:
             only_b.append(image.id)
         else:

@@ -30,6 +30,16 @@ def same_place(name: str, other: str) -> bool:
     return first[len(first) - shared :] == second[len(second) - shared :]
 
 
+def _one_place(names: set[str]) -> bool:
+    longest = max(names, key=len)
+    return all(same_place(name, longest) for name in names)
+
+
+def _rightful(name: str, image: str) -> bool:
+    """Return whether a name means an image though others do too: it is its id, an end of it, or a whole path to it."""
+    return name == image or (same_place(name, image) and (not _folders(name) or bool(_folders(image))))
+
+
 def _folders(name: str) -> list[str]:
     return name.replace("\\", "/").split("/")[:-1]
 
@@ -40,6 +50,8 @@ class NameClaims:
     >>> claims = NameClaims()
     >>> claims.clash("tue/1.jpg", "mon/1.jpg"), claims.clash("wed/1.jpg", "mon/1.jpg")
     ('', 'tue/1.jpg')
+    >>> claims.clash("mon/2.jpg", "2.jpg"), claims.clash("val/mon/2.jpg", "2.jpg"), claims.clash("tue/2.jpg", "2.jpg")
+    ('', '', 'mon/2.jpg')
     """
 
     def __init__(self) -> None:
@@ -53,9 +65,7 @@ class NameClaims:
             image: its id.
         """
         before = self._first.setdefault(image, name)
-        if before == name or (same_place(before, image) and same_place(name, image)):
-            return ""
-        return before
+        return "" if before == name or same_place(before, name) else before
 
 
 def require_one_picture(claims: NameClaims, where: str, name: str, image: str) -> None:
@@ -117,9 +127,9 @@ class ImageNames:
         for name, index in zip(names, found, strict=True):
             if index is not None:
                 claims.setdefault(index, set()).add(name)
-        torn = {index for index, known in claims.items() if len(known) > 1}
+        torn = {index for index, known in claims.items() if not _one_place(known)}
         return [
-            None if index in torn and not same_place(name, self.ids[index]) else index
+            None if index in torn and not _rightful(name, self.ids[index]) else index
             for name, index in zip(names, found, strict=True)
         ]
 
