@@ -42,3 +42,12 @@ def test_a_model_without_queries_has_no_such_bound(small: SmallSet) -> None:
 
 def test_the_size_of_another_trainer_is_none_of_its_business(small: SmallSet) -> None:
     assert queries(small, "dfine-n", {"imgsz": 96}, backend="toy") == []
+
+
+@pytest.mark.parametrize("weights", ["yolov8n.pt", "yolov8n.yaml", "yolox-nano"])
+def test_weights_of_ultralytics_are_no_weights_of_libreyolo(small: SmallSet, weights: str) -> None:
+    """It was told to fetch them, or that they are there."""
+    subject = small.subject(weights=weights, backend="libreyolo")
+    found = run(subject, select=["weights.missing"]).findings
+    assert {one.severity for one in found} == {"error"} and all(weights in one.message for one in found)
+    assert all("libreyolo: yolox-n" in one.hint and "curl" not in one.hint for one in found)

@@ -20,6 +20,10 @@ from liftgate.study.weights import nearest as nearest_file
 
 _PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 _DESCRIPTIONS = {".yaml", ".yml"}
+_LIBREYOLO_HINT = (
+    "for LibreYOLO: a YAML with the line `libreyolo: yolox-n` (from scratch), or the path of a checkpoint that it "
+    "trained"
+)
 _OTHER_TASKS = ("-cls", "-seg", "-obb", "-sem", "-depth")
 
 
@@ -31,11 +35,18 @@ def missing(subject: Subject) -> Iterator[Finding]:
     on this machine is a warning: it may be on the machine that trains, and Liftgate downloads nothing.
 
     Fix: correct the path, which is relative to study.yaml, or the name (`yolov8n.pt`, `yolo11n.pt`: from 11 on
-    without the v), or put the file beside the study or into `~/.cache/liftgate/weights`.
+    without the v), or put the file beside the study or into `~/.cache/liftgate/weights`. LibreYOLO has no published
+    names here: a YAML with the line `libreyolo: yolox-n`, or a checkpoint that it trained.
     """
+    of_libreyolo = set(_named(subject, only="libreyolo"))
     for where, weights in _named(subject):
         path = Path(weights)
         if find(weights, subject.study_folder) or "://" in weights:
+            continue
+        if (where, weights) in of_libreyolo:  # which has no names: a published checkpoint is Ultralytics' own
+            close = nearest_file(weights, subject.study_folder)
+            hint = f"did you mean {close}?" if close else _LIBREYOLO_HINT
+            yield missing.finding(where, f"there are no weights {weights}", hint=hint, weights=weights)
             continue
         if path.suffix in {".yaml", ".yml"} and f"{path.stem}.pt" in OFFICIAL:
             continue  # a model description that comes with Ultralytics, from scratch
