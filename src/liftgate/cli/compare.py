@@ -20,7 +20,7 @@ from liftgate.cli.measurement_options import (
     share_one_heap,
 )
 from liftgate.cli.output import add_json, add_open_anyway, emit_json, progress, show
-from liftgate.cli.parser import refuse_given
+from liftgate.cli.parser import is_given, refuse_given
 from liftgate.errors import EXIT_CODES, UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _by_judgements(args: argparse.Namespace) -> int:
     result = liftgate.compare_judgements(
         args.draw or args.judgements[0].parent, args.judgements, args.control, args.treatment[0],
         metric=args.metric, margin=args.margin, claim=args.claim,
-        level=args.level if "level" in args.given else None,
+        level=args.level if is_given(args, "level") else None,
         conflicts_unsure=args.conflicts == "unsure",
     )  # fmt: skip
     if args.json:

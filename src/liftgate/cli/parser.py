@@ -27,6 +27,11 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def is_given(args: argparse.Namespace, name: str) -> bool:
+    """Return whether an option was given, with _ for -; not where another kind of parser read the words."""
+    return name in getattr(args, "given", ())
+
+
 def refuse_given(args: argparse.Namespace, names: Sequence[str], why: str, **more: object) -> None:
     """Refuse options that were given and would do nothing.
 
@@ -39,7 +44,7 @@ def refuse_given(args: argparse.Namespace, names: Sequence[str], why: str, **mor
     Raises:
         UsageError: names those that were given.
     """
-    if found := [f"--{name.replace('_', '-')}" for name in names if name in args.given]:
+    if found := [f"--{name.replace('_', '-')}" for name in names if is_given(args, name)]:
         raise UsageError(why, got=", ".join(found), **more)  # type: ignore[arg-type]
 
 
