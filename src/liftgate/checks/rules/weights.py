@@ -44,9 +44,9 @@ def missing(subject: Subject) -> Iterator[Finding]:
         if find(weights, subject.study_folder) or "://" in weights:
             continue
         if (where, weights) in of_libreyolo:  # which has no names: a published checkpoint is Ultralytics' own
-            close = nearest_file(weights, subject.study_folder)
-            hint = f"did you mean {close}?" if close else _LIBREYOLO_HINT
-            yield missing.finding(where, f"there are no weights {weights}", hint=hint, weights=weights)
+            near = nearest_file(weights, subject.study_folder)
+            own = f"did you mean {near}?" if near else _LIBREYOLO_HINT
+            yield missing.finding(where, f"there are no weights {weights}", hint=own, weights=weights)
             continue
         if path.suffix in {".yaml", ".yml"} and f"{path.stem}.pt" in OFFICIAL:
             continue  # a model description that comes with Ultralytics, from scratch
