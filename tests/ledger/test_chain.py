@@ -252,6 +252,15 @@ def test_a_missing_head_file_is_noticed(tmp_path: Path) -> None:
         ledger.verify()
 
 
+def test_a_ledger_that_was_cut_off_is_an_error_with_the_way_out(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.add(NoteEntry("one"))
+    os.truncate(ledger.path, ledger.path.stat().st_size // 2)
+    with pytest.raises(LedgerError, match="malformed") as refused:
+        Ledger(ledger.path).entries()
+    assert refused.value.hint == head_file.RECOVERY_HINT
+
+
 def test_a_crash_between_an_entry_and_its_head_is_no_damage(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "ledger.sqlite", 3)
     old_head = ledger.head_path.read_bytes()

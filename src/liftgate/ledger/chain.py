@@ -372,7 +372,9 @@ class Ledger:
                 db.close()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # UnicodeDecodeError: SQLite's message quotes damaged text
             what = f"cannot be read or written: {error}"
-            raise LedgerError(what, where=self.path, hint=full_disk_hint(error)) from error
+            damaged = getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT")
+            hint = RECOVERY_HINT if damaged else full_disk_hint(error)
+            raise LedgerError(what, where=self.path, hint=hint) from error
 
 
 def _is_written(db: sqlite3.Connection, row: Row) -> bool:

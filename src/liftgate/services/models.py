@@ -258,6 +258,8 @@ def _add_file(
     if not path.is_file() or path.suffix.lower() not in _WEIGHTS:
         expected = f"study.yaml, or a file that ends with {', '.join(_WEIGHTS)}"
         raise UsageError("no model to register", where=path, expected=expected)
+    if not path.stat().st_size:
+        raise DataError("the file is empty", where=path, hint="copy or export it again")
     if path.suffix.lower() in CHECKPOINTS:
         licence = licence or stated_licence(harmless_checkpoint(path))
     sha256 = file_hash(path)

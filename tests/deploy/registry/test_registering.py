@@ -167,6 +167,9 @@ def test_a_file_without_a_study_is_a_version_without_a_verdict(tmp_path: Path, r
     assert "Nothing shows that it is good enough" in card and "weights: unknown" in card
     with pytest.raises(UsageError, match="no model to register"):
         liftgate.add_model(tmp_path / "nowhere.pt", registry=registry)
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(DataError, match="the file is empty"):
+        liftgate.add_model(tmp_path / "empty.onnx", registry=registry)
 
 
 def made_from(version: ModelVersion, folder: Path) -> Path:
