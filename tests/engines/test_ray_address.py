@@ -14,7 +14,7 @@ from liftgate.errors import TrainingError
 pytest.importorskip("ray", reason="needs the `ray` extra")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "127.0.0.1:99999"])
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "127.0.0.1:99999", "head..node:6379"])
 def test_an_address_at_which_nothing_answers_is_refused(address: str, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # bound, and not listening

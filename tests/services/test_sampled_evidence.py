@@ -295,3 +295,5 @@ def test_a_sample_whose_images_cannot_be_copied_is_not_written(tmp_path: Path) -
     sample = read_sample(tmp_path / "sample.csv")
     copied = {path.name for path in (tmp_path / "chosen").iterdir() if path.suffix != ".md"}
     assert copied == {Path(name).name for name in sample.images}
+    assert main([*words, "--seed", "1"]) == 2, "another sample is there"
+    assert {path.name for path in (tmp_path / "chosen").iterdir() if path.suffix != ".md"} == copied

@@ -186,7 +186,7 @@ def _require_listening(address: str) -> None:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: no name of a host
         hint = "`ray status` on its head node shows whether it runs; `ray start --head` starts one"
         raise TrainingError("nothing answers at the address of the Ray cluster", where=address, got=str(error),
                             hint=hint) from None  # fmt: skip

@@ -60,20 +60,34 @@ def write_sample(sample: DrawnFrames, path: Path) -> Path:
     Raises:
         UsageError: another file is there.
     """
-    beside = path.with_suffix(".json")
+    require_sample_place(sample, path)
+    write_json(path.with_suffix(".json"), _description(sample))
+    write_bytes(path, _table(sample))
+    return path
+
+
+def require_sample_place(sample: DrawnFrames, path: Path) -> None:
+    """Refuse a place at which something else than this sample, or than a part of it, lies.
+
+    Raises:
+        UsageError: names the file.
+    """
+    beside, hint = path.with_suffix(".json"), "another name: a drawn sample is not replaced"
     if beside == path:
         raise UsageError("a sample is a table", where=path, expected="a name such as sample.csv")
-    described = {key: value for key, value in asdict(sample).items() if key in _Described._fields}
-    described = {"sample": sample.hash, **described}
-    table = table_bytes(COLUMNS, zip(sample.images, sample.groups, map(repr, sample.probability), strict=True))
-    hint = "another name: a drawn sample is not replaced"
-    if path.exists() and path.read_bytes() != table:
+    if path.exists() and path.read_bytes() != _table(sample):
         raise UsageError("another sample is there already", where=path, hint=hint)
-    if beside.exists() and not _holds(beside, described):
+    if beside.exists() and not _holds(beside, _description(sample)):
         raise UsageError("another file is where the sample is described", where=beside, hint=hint)
-    write_json(beside, described)
-    write_bytes(path, table)
-    return path
+
+
+def _table(sample: DrawnFrames) -> bytes:
+    return table_bytes(COLUMNS, zip(sample.images, sample.groups, map(repr, sample.probability), strict=True))
+
+
+def _description(sample: DrawnFrames) -> dict[str, object]:
+    described = {key: value for key, value in asdict(sample).items() if key in _Described._fields}
+    return {"sample": sample.hash, **described}
 
 
 def _holds(path: Path, described: Mapping[str, object]) -> bool:

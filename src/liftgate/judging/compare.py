@@ -202,7 +202,8 @@ def _caveats(draw: Draw, answers: Answers, found: JudgedDifference) -> list[str]
         notes.append(f"{many} in doubt: together the difference may move by {found.doubt:.4f}, and the interval holds "
                      "both ends")  # fmt: skip
     if answers.conflicts:
-        many = "1 question was" if len(answers.conflicts) == 1 else f"{len(answers.conflicts)} questions were"
-        notes.append(f"{many} answered differently by two people, and counts as unsure")
+        one = len(answers.conflicts) == 1
+        many = "1 question was" if one else f"{len(answers.conflicts)} questions were"
+        notes.append(f"{many} answered differently by two people, and count{'s' if one else ''} as unsure")
     notes += key_caveats([image.id for image in draw.images], [image.group for image in draw.images])
     return notes

@@ -16,7 +16,7 @@ from liftgate.data.sampling.records import CandidateFrame
 from liftgate.data.sampling.sample import copy_frames
 from liftgate.errors import UsageError
 from liftgate.evaluation import compare as comparing
-from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, write_sample
+from liftgate.evaluation.drawn_sample import DrawnFrames, on_sample, read_sample, require_sample_place, write_sample
 from liftgate.evaluation.group_hints import key_caveats
 from liftgate.evaluation.label_errors import compare_with_errors, evaluate_with_errors
 from liftgate.evaluation.records import Comparison, Evaluation
@@ -108,6 +108,8 @@ def draw_sample(
     )  # fmt: skip
     odd = dict.fromkeys(text for one in models if (text := odd_predictions(one)))
     drawn = replace(drawn, notes=(*odd, *drawn.notes))
+    if out is not None:
+        require_sample_place(drawn.sample, Path(out))  # before images of it are copied
     if copy is not None:
         chosen = set(drawn.sample.images)
         copy_frames([one for one in candidates if one.image in chosen], Path(copy), progress)
@@ -237,7 +239,8 @@ def compare_sample(
         errors = label_error_rate(label_errors, sampled, sampled=True)
         result = compare_with_errors(sampled, first, second, spec, errors)
     alone = key_caveats(drawn.images, drawn.groups)
-    return replace(result, images=(), caveats=(_note(drawn), *alone, *inputs.caveats(), *result.caveats))
+    caveats = dict.fromkeys((_note(drawn), *alone, *inputs.caveats(), *result.caveats))  # each once
+    return replace(result, images=(), caveats=tuple(caveats))
 
 
 def _inputs(truth: Dataset, sources: Sequence[PredictionsSource], open_anyway: str | None) -> EvidenceInputs:
