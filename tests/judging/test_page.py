@@ -116,6 +116,8 @@ def test_two_tabs_lose_no_answer_and_answer_no_question_twice(browser: Any, stud
     second.keyboard.press("Enter")
     for _ in range(3):
         first.locator("#keys button").nth(0).click()
+    # A click on a question that another tab has answered meanwhile answers nothing.
+    second.wait_for_function("document.getElementById('count').innerText.startsWith('4 of')")
     for _ in range(2):
         second.locator("#keys button").nth(0).click()
     second.wait_for_function("document.getElementById('count').innerText.startsWith('6 of')")
@@ -156,7 +158,8 @@ def test_the_answers_of_one_person_are_not_saved_as_anothers(browser: Any, study
     assert "One answer here is of Ann" in page.locator("#warn").inner_text()
     assert page.locator("#intro").is_visible() and {row[3] for row in table_of(page)} == {"Ann"}
     page.evaluate("location.hash = '2'")
-    page.wait_for_function("document.getElementById('person').value === ''")
+    loaded = "typeof table === 'function' && document.getElementById('person').value === ''"
+    page.wait_for_function(loaded)
     assert table_of(page) == []
     page.context.close()
 

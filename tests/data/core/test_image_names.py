@@ -70,8 +70,9 @@ def test_two_cameras_are_not_piled_on_the_images_of_a_folder_of_one(tmp_path: Pa
     """The truth begins within the folder of one camera, so its names have no folder at all."""
     bare = days("mon").with_images([replace(one, id=Path(one.id).name) for one in days("mon").images])
     names = ["cam1/0.jpg", "cam2/0.jpg"]
-    with pytest.raises(DataError, match="two pictures would be one image"):
-        read_predictions(results(tmp_path / "p.json", "file_name", *names), bare)
+    for before in ([], ["0.jpg"]):  # a picture of the folder itself hides no others
+        with pytest.raises(DataError, match="two pictures would be one image"):
+            read_predictions(results(tmp_path / "p.json", "file_name", *before, *names), bare)
     csv = tmp_path / "all.csv"
     csv.write_text("image,group\n" + "".join(f"{name},{name[:4]}\n" for name in [*names, "cam1/1.jpg"]))
     with pytest.raises(DataError, match="fits 1 of 3 images"):

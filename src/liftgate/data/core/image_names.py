@@ -51,11 +51,13 @@ class NameClaims:
     >>> claims.clash("tue/1.jpg", "mon/1.jpg"), claims.clash("wed/1.jpg", "mon/1.jpg")
     ('', 'tue/1.jpg')
     >>> claims.clash("mon/2.jpg", "2.jpg"), claims.clash("val/mon/2.jpg", "2.jpg"), claims.clash("tue/2.jpg", "2.jpg")
-    ('', '', 'mon/2.jpg')
+    ('', '', 'val/mon/2.jpg')
+    >>> claims.clash("3.jpg", "3.jpg"), claims.clash("mon/3.jpg", "3.jpg"), claims.clash("tue/3.jpg", "3.jpg")
+    ('', '', 'mon/3.jpg')
     """
 
     def __init__(self) -> None:
-        self._first: dict[str, str] = {}
+        self._longest: dict[str, str] = {}
 
     def clash(self, name: str, image: str) -> str:
         """Return an earlier name of the image that lies in another folder than this one; empty: there is none.
@@ -64,8 +66,12 @@ class NameClaims:
             name: by which it was found now.
             image: its id.
         """
-        before = self._first.setdefault(image, name)
-        return "" if before == name or same_place(before, name) else before
+        before = self._longest.setdefault(image, name)
+        if before != name and not same_place(before, name):
+            return before
+        if len(name) > len(before):  # of which the folders say more
+            self._longest[image] = name
+        return ""
 
 
 def require_one_picture(claims: NameClaims, where: str, name: str, image: str) -> None:
