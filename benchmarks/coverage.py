@@ -6,7 +6,8 @@
 
 A cell is a number of groups, how uneven they are, how many classes (with rare ones), how good the models are, and in
 how many groups there are objects at all; the hostile cells have groups of other kinds (benchmarks/simulated.py). The
-truth is the same metric on 200,000 images of as many groups of the same process. Of every cell and metric the table
+truth is the same metric on 200,000 images of as many groups of the same process; of mAP on the classes that the sample
+holds, over which it is a mean. Of every cell and metric the table
 says how often the 95% interval of one model and of the difference of two covers the truth, how often a gate passes
 whose threshold or margin is the truth itself (false PASS, at most 2.5% promised), and how often two models are called
 equal that differ by just the margin (false equal, at most 5%), each with its Monte Carlo standard error. "–": no
@@ -46,7 +47,7 @@ from liftgate.evaluation.intervals import (
     image_level_interval,
     rate_interval,
 )
-from liftgate.evaluation.matched_predictions import MatchedPredictions, replicates
+from liftgate.evaluation.matched_predictions import MatchedPredictions, class_replicates, replicates
 from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, LESS_IS_BETTER, OKS, RATES
 from liftgate.evaluation.metrics import averaged_metrics
@@ -294,14 +295,23 @@ def truth_of(cell: Cell) -> Cell:
 
 
 @functools.lru_cache(maxsize=32)
-def population(cell: Cell) -> dict[str, tuple[float, float]]:
-    """Each metric of both models on so many groups that chance hardly matters."""
+def population(cell: Cell) -> dict[str, NDArray[np.float64]]:
+    """Each metric of both models on so many groups that chance hardly matters, (2, 1), or (2, K) where it is a mean."""
     sets = max(1, POPULATION // (cell.per_group * cell.groups))
     data = sample(cell, np.random.default_rng(10**6), sets=sets)
     arms = matched(data)
     everyone, ones = np.zeros(len(data.truth.images), dtype=np.int64), np.ones((1, 1))
     both = [values(arm, everyone, ones) for arm in arms]
-    return {metric: (float(row[0]), float(both[1][metric][0])) for metric, row in both[0].items()}
+    found = {metric: np.array([[one[metric][0]] for one in both]) for metric in both[0]}
+    for metric in AVERAGES:
+        found[metric] = np.stack([class_replicates(arm.boxes, metric, 0.25, everyone, ones)[:, 0] for arm in arms])
+    return found
+
+
+def on_classes(truth: NDArray[np.float64], held: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return a metric of both models, as a mean over the classes that a sample has objects of, as COCO has it."""
+    one, other = truth[:, held].mean(axis=1) if truth.shape[1] == len(held) else truth[:, 0]
+    return float(one), float(other)
 
 
 class Arm(NamedTuple):
@@ -337,12 +347,14 @@ def values(arm: Arm, unit: NDArray[np.int64], weights: NDArray[np.float64]) -> d
     return found | {metric: replicates(arm.of(metric), metric, unit, weights) for metric in rest}
 
 
-def one_run(cell: Cell, seed: int, truth: dict[str, tuple[float, float]]) -> dict[str, list[float]]:
+def one_run(cell: Cell, seed: int, truth: dict[str, NDArray[np.float64]]) -> dict[str, list[float]]:
     data = sample(cell, np.random.default_rng([zlib.crc32(str(cell).encode()), seed]))
     groups, arms = units(data.truth.groups), matched(data)
     first, second = (values(arm, groups.of_image, groups.draws()) for arm in arms)
     rows = {}
-    for metric, (true, other) in truth.items():
+    held = np.bincount(data.truth.labels.cls, minlength=cell.classes) > 0
+    for metric, of_both in truth.items():
+        true, other = on_classes(of_both, held)
         one = interval_of_one(arms[0].of(metric), metric, first[metric], groups)
         row = [0.0] * 3
         if one is not None and one.established and not math.isnan(true):

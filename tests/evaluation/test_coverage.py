@@ -47,6 +47,13 @@ def test_some_interval_is_given_in_every_cell_of_the_thinned_matrix(coverage: Mo
         assert max(tally.established for tally in tallies_of(coverage, cell, 1)) > 0.5, cell
 
 
+def test_the_truth_of_a_mean_over_classes_is_that_of_the_classes_in_the_sample(coverage: ModuleType) -> None:
+    of_classes = coverage.np.array([[0.2, 0.4, 0.9], [0.3, 0.5, 1.0]])
+    held = coverage.np.array([True, True, False])
+    assert coverage.on_classes(of_classes, held) == pytest.approx((0.3, 0.4))
+    assert coverage.on_classes(of_classes[:, :1], held) == (0.2, 0.3), "what is no mean over classes"
+
+
 def test_objects_in_three_of_twenty_groups_establish_nothing(coverage: ModuleType) -> None:
     tallies = tallies_of(coverage, coverage.Cell(objects_in=0.15), 8)
     given = {tally.metric: tally.established + tally.difference_established for tally in tallies}

@@ -9,6 +9,7 @@ a rate, its number of trials.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -227,14 +228,21 @@ def class_groups_of_difference(
     ]
 
 
-def _information(arm: MatchedPredictions, metric: str, groups: Units) -> Floats:
+def shares_of_groups(arms: Sequence[MatchedPredictions], metric: str, groups: Units) -> Floats:
+    """Return (G,) how much of a metric of one model, or of the difference of two, each group holds."""
+    counted = arms if metric == "precision" else arms[:1]  # each model has trials of its own
+    return np.asarray(np.sum([_information(arm, metric, groups, power=1) for arm in counted], axis=0))
+
+
+def _information(arm: MatchedPredictions, metric: str, groups: Units, power: int = 2) -> Floats:
     if metric in IMAGE_LEVEL:
         assert arm.image_level is not None
-        return _sum_by_group(_image_level_information(arm.image_level, metric), groups)
-    assert arm.table is not None and arm.point is not None
+        return _sum_by_group(_image_level_information(arm.image_level, metric, power), groups, power)
+    assert arm.table is not None
     if (averaged := (COCO | OKS).get(metric)) is not None:
-        return _object_information(arm.table, averaged, groups)
-    return _sum_by_group(_rate_information(arm.point, metric), groups)
+        return _object_information(arm.table, averaged, groups, power)
+    assert arm.point is not None
+    return _sum_by_group(_rate_information(arm.point, metric), groups, power)
 
 
 def _object_information(table: MatchTable, metric: AveragedMetric, groups: Units, power: int = 2) -> Floats:
@@ -248,9 +256,9 @@ def _object_information(table: MatchTable, metric: AveragedMetric, groups: Units
     return found if groups.weight is None else found * groups.weight**power
 
 
-def _sum_by_group(weight: Floats, groups: Units) -> Floats:
+def _sum_by_group(weight: Floats, groups: Units, power: int = 2) -> Floats:
     found = np.bincount(groups.group, weight, minlength=groups.n_groups + 1)[: groups.n_groups].astype(np.float64)
-    return found if groups.weight is None else found * groups.weight**2
+    return found if groups.weight is None else found * groups.weight**power
 
 
 def _rate_information(point: OperatingPoint, name: str) -> Floats:
@@ -259,11 +267,11 @@ def _rate_information(point: OperatingPoint, name: str) -> Floats:
     return rate_fraction(point, name)[1].astype(np.float64)
 
 
-def _image_level_information(scores: ImageLevelScores, name: str) -> Floats:
+def _image_level_information(scores: ImageLevelScores, name: str, power: int = 2) -> Floats:
     if name == "AUC":  # a mean over two classes of images
         positive = scores.positive
         each = np.where(positive, 1 / max(1, positive.sum()), 1 / max(1, (~positive).sum()))
-        return np.asarray(each**2, dtype=np.float64)
+        return np.asarray(each**power, dtype=np.float64)
     return image_level_fraction(scores, name)[1].astype(np.float64)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from liftgate.evaluation.average_precision import mean_over_classes
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
+from liftgate.evaluation.influences import alike_variance_of
 from liftgate.evaluation.informative_groups import (
     MANY_GROUPS,
     found_by_group,
@@ -102,6 +103,7 @@ def average_interval(
         float(replicates[0]), replicates[1:], level, n_images=int((groups.group < groups.n_groups).sum()),
         groups=counted, units=groups.count, simple_variance=simple_variance, logit=True,
         unseen_variance=in_sample.unseen_variance(metric), bias=bias,
+        least=alike_variance_of([MatchedPredictions(table, None, None)], name, groups),
     )  # fmt: skip
     if counted.effective < MANY_GROUPS:
         interval = within_whole_groups(interval, whole_groups(table, metric, groups), bias)
@@ -218,6 +220,9 @@ def difference_interval(
         *values, level, n_images=int((groups.group < groups.n_groups).sum()), units=groups.count,
         groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
         unseen_variance=unseen,
+        least=alike_variance_of(
+            arms, metric, groups, [bootstrap_variance(float(row[0]), row[1:], groups.count) for row in values]
+        ),
     )  # fmt: skip
     if average is not None and control is not None and treatment is not None:
         down, up = (first_point_reach(average, groups, one) for one in (control, treatment))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from liftgate.data.core.dataset import Dataset
 from liftgate.errors import DataError
+from liftgate.stats.alike import alike_groups
 from liftgate.stats.clustered import cluster_ratio_t
 from liftgate.stats.interval import Interval, percent, sample
 
@@ -144,7 +145,10 @@ def timed(dataset: Dataset, seconds: Mapping[str, float], level: float = 0.95) -
     if objects.any():
         totals = (np.bincount(group, column).astype(np.float64) for column in (spent[known], objects))
         by_group = _GroupWork(*totals)
-        rate = cluster_ratio_t(*_with_objects(by_group), level, n_images=int(known.sum()))
+        ratio = float(by_group.seconds.sum() / by_group.objects.sum())
+        moved = (spent[known] - ratio * objects) / by_group.objects.sum()
+        least = alike_groups(moved, group.astype(np.int64), by_group.objects)
+        rate = cluster_ratio_t(*_with_objects(by_group), level, n_images=int(known.sum()), least=least)
         rate = replace(rate, n_groups=len(groups))
     return TimedImages(
         int(known.sum()), len(groups), int(objects.sum()), float(spent[known].sum()), rate, int((~known).sum())

@@ -18,10 +18,11 @@ from liftgate.suggestions import suggestion
 if TYPE_CHECKING:
     from liftgate.study.records import Gate
 
-STATISTICS = 7
+STATISTICS = 8
 """Version of intervals and verdict rules. It is part of the key of every evaluation and verdict of a study, so that
 those of another version are judged again, from the stored predictions; 1: Liftgate 0.1.0, 2: before decision 24, 3:
-before decision 44, 4: before decision 51, 5: before decision 53, 6: before decision 55"""
+before decision 44, 4: before decision 51, 5: before decision 53, 6: before decision 55, 7:
+before decision 57"""
 DEFAULT_CONF = 0.25
 """Confidence threshold of rates where none is given."""
 

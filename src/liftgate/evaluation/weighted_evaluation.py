@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.alignment import align, known_truth
+from liftgate.evaluation.influences import alike_variance_of
 from liftgate.evaluation.informative_groups import groups_of_average, groups_of_rate
 from liftgate.evaluation.match_table import MAX_DETECTIONS
+from liftgate.evaluation.matched_predictions import MatchedPredictions
 from liftgate.evaluation.matching import match
 from liftgate.evaluation.metric_names import COCO
 from liftgate.evaluation.metrics import averaged_metrics, rate
@@ -49,7 +51,7 @@ def evaluate_sample(
     predictions = align(truth, predictions)
     table = match(truth, predictions)
     point, groups = operating_point(table, spec.conf), weighted_units(truth.groups, weights)
-    drawn, n_images = groups.draws(), len(truth.images)
+    matched, drawn, n_images = MatchedPredictions(table, point, None), groups.draws(), len(truth.images)
     values: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
 
@@ -58,8 +60,9 @@ def evaluate_sample(
         if values[name] is not None:
             logit = name != "false_positives_per_image"
             intervals[name] = bootstrap_se_t(
-                float(row[0]), row[1:], spec.level, n_images=n_images, groups=count, units=groups.count, logit=logit
-            )
+                float(row[0]), row[1:], spec.level, n_images=n_images, groups=count, units=groups.count, logit=logit,
+                least=alike_variance_of([matched], name, groups),
+            )  # fmt: skip
 
     for name, row in averaged_metrics(table, tuple(COCO), groups.of_image, drawn).items():
         add(name, row, groups_of_average(table, COCO[name], groups))

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.kernels.ordering import distinct, sample_quantiles
+from liftgate.stats.alike import AlikeVariance, alike_groups
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.rates import (
+    EffectiveTrials,
     alike_variance,
+    by_size,
     effective_trials,
     exact_bounds,
     interval_over_groups,
@@ -77,6 +80,7 @@ def bootstrap_se_t(
     unseen_variance: float = 0.0,
     bias: float = 0.0,
     logit: bool = False,
+    least: AlikeVariance | None = None,
 ) -> Interval:
     """Return estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
 
@@ -92,6 +96,7 @@ def bootstrap_se_t(
             few objects were all found.
         bias: by how much the estimate is too high, below 0 too low; the interval reaches so much further on that side.
         logit: compute the interval on the logit scale, so that it stays within 0 … 1.
+        least: neither side is shorter than with this variance and its degrees of freedom.
 
     Returns:
         Interval: not established with fewer than five informative groups, or where the draws do not vary.
@@ -111,7 +116,8 @@ def bootstrap_se_t(
     variance += unseen_variance
     error = math.sqrt(variance)
     reach = reach_of(groups, level, degrees_of(groups, count, np.size(draws)))
-    down, up = reach.low * error + max(0.0, bias), reach.high * error + max(0.0, -bias)
+    half = least.half_width(level, unseen_variance) if least is not None else 0.0
+    down, up = max(reach.low * error, half) + max(0.0, bias), max(reach.high * error, half) + max(0.0, -bias)
     low, high = estimate - down, estimate + up
     if logit:
         low, high = (transformed_bounds(estimate, half, "logit")[end] for end, half in enumerate((down, up)))
@@ -142,6 +148,7 @@ def cluster_ratio_t(
     *,
     n_images: int,
     simple_variance: float | None = None,
+    least: AlikeVariance | None = None,
 ) -> Interval:
     """Return the interval of Σ numerator / Σ denominator over groups, by the linearised cluster SE and t; not below 0.
 
@@ -156,6 +163,7 @@ def cluster_ratio_t(
         level: of the interval.
         n_images: images of the sample.
         simple_variance: variance if every image were a group of its own; gives the design effect.
+        least: as of `bootstrap_se_t`.
     """
     y, x = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     groups, total = count_groups(x), float(x.sum())
@@ -179,6 +187,8 @@ def cluster_ratio_t(
     if simple_variance is not None:
         of_all = t_quantile(level, groups.degrees) * math.sqrt(alike_variance(y, x, simple_variance * n_images))
         down, up = max(down, of_all), max(up, of_all)
+    if least is not None:
+        down, up = max(down, least.half_width(level)), max(up, least.half_width(level))
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
     low, high = max(0.0, ratio - down), transformed_bounds(ratio, up, "log").high
@@ -238,6 +248,8 @@ def quantile_interval(
     above = sizes - (sides[0] + sides[1]) / 2
     groups = with_trend(groups, groups.effective, above, sizes)
     worth = effective_trials(share, variance, count, groups, level)
+    for side in (column < estimate, column <= estimate):
+        worth = _no_more_than_alike(worth, side, group, share, groups, level)
     low, high = exact_bounds(share, worth, level)
     ordered = np.sort(column)
     places = math.floor(low * count + 1e-9) - 1, math.ceil(high * count - 1e-9)
@@ -250,3 +262,16 @@ def quantile_interval(
         return not_established(estimate, level, method, count, groups, note)
     fewest, effect = min(worth.low, worth.high), worth.design_effect
     return interval_over_groups(groups, estimate, (lower, upper), level, method, count, effect, fewest)
+
+
+def _no_more_than_alike(
+    worth: EffectiveTrials, below: NDArray[np.bool_], group: NDArray[np.int64], share: float, groups: GroupCount,
+    level: float,
+) -> EffectiveTrials:  # fmt: skip
+    """Return at most as many trials as values are worth if large groups differ as much as all groups do."""
+    least = alike_groups((below - below.mean()) / len(below), group, np.bincount(group))
+    if least is None:
+        return worth
+    alike = by_size(groups, least.degrees + 1)._replace(informative=int(min(groups.informative, least.degrees + 1)))
+    found = effective_trials(share, least.variance, len(below), alike, level)
+    return EffectiveTrials(min(worth.low, found.low), min(worth.high, found.high), worth.design_effect)
