@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelThreshold, image_level_scores
-from liftgate.evaluation.influences import alike_variance_of, average_influences, influences
+from liftgate.evaluation.influences import average_influences, influences
+from liftgate.evaluation.intervals import alike_variance_of
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.evaluation.matched_predictions import MatchedPredictions, replicates
 from liftgate.evaluation.matching import match

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from liftgate.stats.alike import AlikeVariance, alike_groups
+from liftgate.stats.alike import alike_groups
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_weights, cluster_ratio_t, median_interval
 from liftgate.stats.distributions import t_quantile
-from liftgate.stats.groups import count_groups
+from liftgate.stats.groups import AlikeVariance, count_groups
 
 UNEVEN = np.maximum(1, np.round(96 / np.arange(1, 101))).astype(np.int64)
 """Sizes 1, 1/2, 1/3 …"""
@@ -54,7 +54,7 @@ def test_a_gate_at_the_truth_seldom_passes_where_groups_are_good_but_for_a_few()
         least = alike_groups((images - images.mean()) / total, group, UNEVEN)
         for place, one in enumerate((None, least)):
             found = bootstrap_se_t(
-                images.mean(), drawn, n_images=total, groups=count_groups(UNEVEN), logit=True, least=one
+                images.mean(), drawn, n_images=total, groups=count_groups(UNEVEN)._replace(least=one), logit=True
             )
             passed[place] += found.low is not None and found.low > 0.9
     without, now = passed / 400
@@ -64,7 +64,7 @@ def test_a_gate_at_the_truth_seldom_passes_where_groups_are_good_but_for_a_few()
 def test_no_interval_gets_shorter_and_each_side_reaches_as_far() -> None:
     drawn = np.random.default_rng(0).normal(0.2, 0.1, 1000)
     without, small, large = (
-        bootstrap_se_t(0.2, drawn, n_images=60, groups=count_groups(np.ones(12)), least=one)
+        bootstrap_se_t(0.2, drawn, n_images=60, groups=count_groups(np.ones(12))._replace(least=one))
         for one in (None, AlikeVariance(0.0001, 50), AlikeVariance(0.04, 50))
     )
     assert (small.low, small.high) == (without.low, without.high)

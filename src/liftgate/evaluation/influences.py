@@ -8,46 +8,25 @@ models subtract to that of their difference.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction
-from liftgate.evaluation.informative_groups import shares_of_groups
 from liftgate.evaluation.match_table import SIZES, MatchTable
-from liftgate.evaluation.matched_predictions import MatchedPredictions
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, AveragedMetric
 from liftgate.evaluation.metrics import has_objects, rate_fraction
 from liftgate.evaluation.resampling import Units
 from liftgate.kernels.matching import IOU_THRESHOLDS
-from liftgate.stats.alike import AlikeVariance, alike_groups
+
+if TYPE_CHECKING:
+    from liftgate.evaluation.matched_predictions import MatchedPredictions
 
 Floats = NDArray[np.float64]
 _CELLS = 10**6
 """IoU thresholds × detections of a class that are looked at together"""
 _THRESHOLDS = np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)
-
-
-def alike_variance_of(
-    arms: Sequence[MatchedPredictions], metric: str, groups: Units, variances: Sequence[float] = (0.0, 0.0)
-) -> AlikeVariance | None:
-    """Return the variance of a metric if large groups differ as much as all groups do; None where it says nothing.
-
-    Args:
-        arms: one model, or control and treatment: then it is that of their difference.
-        metric: name of the metric.
-        groups: resampling units of the images.
-        variances: of each model's metric between groups; they scale the influences on a median.
-    """
-    inside = groups.group < groups.n_groups
-    if int(inside.sum()) == groups.n_groups:
-        return None  # every image is a group of its own
-    each = [influences(arm, metric, groups, one) for arm, one in zip(arms, variances, strict=False)]
-    share, paired = shares_of_groups(arms, metric, groups), len(each) == 2
-    moved = each[1] - each[0] if paired else each[0]
-    # One model's groups are skewed near an end of the scale: where the large ones are good, they differ too little.
-    return alike_groups(moved[inside], groups.group[inside], share, by_share=paired)
 
 
 def influences(arm: MatchedPredictions, metric: str, groups: Units, variance: float = 0.0) -> Floats:

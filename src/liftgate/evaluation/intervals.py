@@ -6,6 +6,7 @@ Bootstrap for averages and differences, Korn–Graubard for rates, Woodruff for 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 
 from liftgate.evaluation.average_precision import mean_over_classes
 from liftgate.evaluation.image_level import ImageLevelScores, image_level_fraction, image_level_rate
-from liftgate.evaluation.influences import alike_variance_of
+from liftgate.evaluation.influences import influences
 from liftgate.evaluation.informative_groups import (
     MANY_GROUPS,
     found_by_group,
     groups_of_average,
     groups_of_difference,
     groups_of_image_level,
+    shares_of_groups,
     whole_groups,
 )
 from liftgate.evaluation.match_table import MatchTable
@@ -29,8 +31,10 @@ from liftgate.evaluation.metrics import averaged_metrics, has_objects, rate, rat
 from liftgate.evaluation.operating_point import OperatingPoint
 from liftgate.evaluation.resampling import IMAGE_DRAWS, Units, affordable_draws, image_units
 from liftgate.evaluation.small_samples import SampleValues, first_point_reach, halved_sample, recall_point_variance
+from liftgate.stats.alike import alike_groups
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
 from liftgate.stats.differences import difference_t, reach_of_both, reaching_further
+from liftgate.stats.groups import AlikeVariance
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard, within_whole_groups
 
@@ -99,11 +103,11 @@ def average_interval(
     metric = (COCO | OKS)[name]
     in_sample = in_sample or SampleValues(table, groups)
     counted, bias = groups_of_average(table, metric, groups), in_sample.bias(metric)
+    least = alike_variance_of([MatchedPredictions(table, None, None)], name, groups)
     interval = bootstrap_se_t(
         float(replicates[0]), replicates[1:], level, n_images=int((groups.group < groups.n_groups).sum()),
-        groups=counted, units=groups.count, simple_variance=simple_variance, logit=True,
+        groups=counted._replace(least=least), units=groups.count, simple_variance=simple_variance, logit=True,
         unseen_variance=in_sample.unseen_variance(metric), bias=bias,
-        least=alike_variance_of([MatchedPredictions(table, None, None)], name, groups),
     )  # fmt: skip
     if counted.effective < MANY_GROUPS:
         interval = within_whole_groups(interval, whole_groups(table, metric, groups), bias)
@@ -216,13 +220,12 @@ def difference_interval(
     unseen = 0.0
     if (average := (COCO | OKS).get(metric)) is not None and control is not None and treatment is not None:
         unseen = recall_point_variance(average, groups, treatment, control)
+    variances = [bootstrap_variance(float(row[0]), row[1:], groups.count) for row in values]
+    least, counted = alike_variance_of(arms, metric, groups, variances), groups_of_difference(*arms, metric, groups)
     delta = difference_t(
         *values, level, n_images=int((groups.group < groups.n_groups).sum()), units=groups.count,
-        groups=groups_of_difference(*arms, metric, groups), scale=scale_of(metric), simple_variance=simple_variance,
+        groups=counted._replace(least=least), scale=scale_of(metric), simple_variance=simple_variance,
         unseen_variance=unseen,
-        least=alike_variance_of(
-            arms, metric, groups, [bootstrap_variance(float(row[0]), row[1:], groups.count) for row in values]
-        ),
     )  # fmt: skip
     if average is not None and control is not None and treatment is not None:
         down, up = (first_point_reach(average, groups, one) for one in (control, treatment))
@@ -236,3 +239,24 @@ def difference_interval(
 def _often_zero(drawn: NDArray[np.float64], level: float) -> bool:
     """Return whether a median is 0, because half of the images have no detection, in more draws than the tail holds."""
     return float((drawn == 0).mean()) > (1 - level) / 2
+
+
+def alike_variance_of(
+    arms: Sequence[MatchedPredictions], metric: str, groups: Units, variances: Sequence[float] = (0.0, 0.0)
+) -> AlikeVariance | None:
+    """Return the variance of a metric if large groups differ as much as all groups do; None where it says nothing.
+
+    Args:
+        arms: one model, or control and treatment: then it is that of their difference.
+        metric: name of the metric.
+        groups: resampling units of the images.
+        variances: of each model's metric between groups; they scale the influences on a median.
+    """
+    inside = groups.group < groups.n_groups
+    if int(inside.sum()) == groups.n_groups:
+        return None  # every image is a group of its own
+    each = [influences(arm, metric, groups, one) for arm, one in zip(arms, variances, strict=False)]
+    share, paired = shares_of_groups(arms, metric, groups), len(each) == 2
+    moved = each[1] - each[0] if paired else each[0]
+    # One model's groups are skewed near an end of the scale: where the large ones are good, they differ too little.
+    return alike_groups(moved[inside], groups.group[inside], share, by_share=paired)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from liftgate.data.core.dataset import Dataset
 from liftgate.data.core.predictions import Predictions
 from liftgate.evaluation.alignment import align, known_truth
-from liftgate.evaluation.influences import alike_variance_of
 from liftgate.evaluation.informative_groups import groups_of_average, groups_of_rate
+from liftgate.evaluation.intervals import alike_variance_of
 from liftgate.evaluation.match_table import MAX_DETECTIONS
 from liftgate.evaluation.matched_predictions import MatchedPredictions
 from liftgate.evaluation.matching import match
@@ -58,10 +58,10 @@ def evaluate_sample(
     def add(name: str, row: NDArray[np.float64], count: GroupCount) -> None:
         values[name] = None if math.isnan(row[0]) else float(row[0])
         if values[name] is not None:
+            count = count._replace(least=alike_variance_of([matched], name, groups))
             logit = name != "false_positives_per_image"
             intervals[name] = bootstrap_se_t(
                 float(row[0]), row[1:], spec.level, n_images=n_images, groups=count, units=groups.count, logit=logit,
-                least=alike_variance_of([matched], name, groups),
             )  # fmt: skip
 
     for name, row in averaged_metrics(table, tuple(COCO), groups.of_image, drawn).items():

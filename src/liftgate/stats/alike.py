@@ -6,29 +6,10 @@ is too little.
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liftgate.stats.distributions import t_quantile
-from liftgate.stats.groups import count_groups
-
-
-class AlikeVariance(NamedTuple):
-    """Variance of an estimate, and its degrees of freedom."""
-
-    variance: float
-    degrees: float
-
-    def half_width(self, level: float, more: float = 0.0) -> float:
-        """Return t × the standard error; `more` is added to the variance.
-
-        >>> round(AlikeVariance(0.0004, 19).half_width(0.95), 3)
-        0.042
-        """
-        return t_quantile(level, self.degrees) * math.sqrt(self.variance + more)
+from liftgate.stats.groups import AlikeVariance, count_groups
 
 
 def alike_groups(

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.kernels.ordering import distinct, sample_quantiles
-from liftgate.stats.alike import AlikeVariance, alike_groups
+from liftgate.stats.alike import alike_groups
 from liftgate.stats.distributions import t_quantile
-from liftgate.stats.groups import GroupCount, count_groups
+from liftgate.stats.groups import AlikeVariance, GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
 from liftgate.stats.rates import (
     EffectiveTrials,
@@ -80,7 +80,6 @@ def bootstrap_se_t(
     unseen_variance: float = 0.0,
     bias: float = 0.0,
     logit: bool = False,
-    least: AlikeVariance | None = None,
 ) -> Interval:
     """Return estimate ± t · standard deviation over draws of groups, with effective groups − 1 degrees of freedom.
 
@@ -89,14 +88,13 @@ def bootstrap_se_t(
         draws: (D,) the estimate in each bootstrap draw of groups.
         level: of the interval.
         n_images: images of the sample.
-        groups: the groups that inform the estimate.
+        groups: that inform the estimate; neither side is shorter than with their least variance.
         units: number of resampling units, where groups were combined into blocks; default all groups.
         simple_variance: variance if every image were a group of its own; gives the design effect.
         unseen_variance: added to the variance; that of classes which are constant over the draws, such as a class whose
             few objects were all found.
         bias: by how much the estimate is too high, below 0 too low; the interval reaches so much further on that side.
         logit: compute the interval on the logit scale, so that it stays within 0 … 1.
-        least: neither side is shorter than with this variance and its degrees of freedom.
 
     Returns:
         Interval: not established with fewer than five informative groups, or where the draws do not vary.
@@ -116,7 +114,7 @@ def bootstrap_se_t(
     variance += unseen_variance
     error = math.sqrt(variance)
     reach = reach_of(groups, level, degrees_of(groups, count, np.size(draws)))
-    half = least.half_width(level, unseen_variance) if least is not None else 0.0
+    half = groups.least.half_width(level, unseen_variance) if groups.least is not None else 0.0
     down, up = max(reach.low * error, half) + max(0.0, bias), max(reach.high * error, half) + max(0.0, -bias)
     low, high = estimate - down, estimate + up
     if logit:
@@ -163,7 +161,7 @@ def cluster_ratio_t(
         level: of the interval.
         n_images: images of the sample.
         simple_variance: variance if every image were a group of its own; gives the design effect.
-        least: as of `bootstrap_se_t`.
+        least: neither side is shorter than with this variance and its degrees of freedom.
     """
     y, x = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     groups, total = count_groups(x), float(x.sum())

@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from liftgate.stats.alike import AlikeVariance
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, degrees_of
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import GroupCount
@@ -35,7 +34,6 @@ def difference_t(
     scale: Scale | None = "logit",
     simple_variance: float | None = None,
     unseen_variance: float = 0.0,
-    least: AlikeVariance | None = None,
 ) -> Interval:
     """Return the interval of second − first: `bootstrap_se_t`, and on neither side shorter than `square_and_add`.
 
@@ -49,12 +47,11 @@ def difference_t(
         scale: on which the interval of one model is symmetric; None: the t interval alone.
         simple_variance: variance if every image were a group of its own; gives the design effect.
         unseen_variance: added to the variance: what no draw of groups shows.
-        least: as of `bootstrap_se_t`.
     """
     difference = second - first
     interval = bootstrap_se_t(
         float(difference[0]), difference[1:], level, n_images=n_images, groups=groups, units=units,
-        simple_variance=simple_variance, unseen_variance=unseen_variance, least=least,
+        simple_variance=simple_variance, unseen_variance=unseen_variance,
     )  # fmt: skip
     if interval.low is None or interval.high is None or scale is None:
         return interval

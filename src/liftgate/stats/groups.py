@@ -8,8 +8,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from liftgate.stats.distributions import t_quantile
+
 _MOST_LEVERAGE = 2.0
 """Where one group holds so much that draws show less than a quarter of the variance, t of few degrees is longer"""
+
+
+class AlikeVariance(NamedTuple):
+    """Variance of an estimate, and its degrees of freedom."""
+
+    variance: float
+    degrees: float
+
+    def half_width(self, level: float, more: float = 0.0) -> float:
+        """Return t × the standard error; `more` is added to the variance.
+
+        >>> round(AlikeVariance(0.0004, 19).half_width(0.95), 3)
+        0.042
+        """
+        return t_quantile(level, self.degrees) * math.sqrt(self.variance + more)
 
 
 class GroupCount(NamedTuple):
@@ -29,6 +46,8 @@ class GroupCount(NamedTuple):
     """By which t of all groups is longer downwards, because sizes may go with what is measured (`with_trend`)"""
     high_factor: float = 1.0
     """The same upwards"""
+    least: AlikeVariance | None = None
+    """Variance that the draws of groups do not fall below (`alike_groups`)"""
 
     @property
     def degrees(self) -> float:
