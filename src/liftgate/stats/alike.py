@@ -6,9 +6,12 @@ is too little.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import AlikeVariance, count_groups
 
 
@@ -52,3 +55,12 @@ def alike_groups(
     telling = count_groups(np.where(alone > 0, weight, 0.0))
     uncertain = between**2 / max(1.0, telling.effective - 1) + simple**2 / max(1, len(column) - 1)
     return AlikeVariance(simple + between, max(1.0, (simple + between) ** 2 / uncertain))
+
+
+def half_width(least: AlikeVariance | None, level: float, more: float = 0.0) -> float:
+    """Return t × the standard error, 0 without one; `more` is added to the variance.
+
+    >>> round(half_width(AlikeVariance(0.0004, 19), 0.95), 3)
+    0.042
+    """
+    return 0.0 if least is None else t_quantile(level, least.degrees) * math.sqrt(least.variance + more)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liftgate.kernels.ordering import distinct, sample_quantiles
-from liftgate.stats.alike import alike_groups
+from liftgate.stats.alike import alike_groups, half_width
 from liftgate.stats.distributions import t_quantile
 from liftgate.stats.groups import AlikeVariance, GroupCount, count_groups
 from liftgate.stats.interval import MIN_GROUPS, Interval
@@ -114,7 +114,7 @@ def bootstrap_se_t(
     variance += unseen_variance
     error = math.sqrt(variance)
     reach = reach_of(groups, level, degrees_of(groups, count, np.size(draws)))
-    half = groups.least.half_width(level, unseen_variance) if groups.least is not None else 0.0
+    half = half_width(groups.least, level, unseen_variance)
     down, up = max(reach.low * error, half) + max(0.0, bias), max(reach.high * error, half) + max(0.0, -bias)
     low, high = estimate - down, estimate + up
     if logit:
@@ -185,8 +185,8 @@ def cluster_ratio_t(
     if simple_variance is not None:
         of_all = t_quantile(level, groups.degrees) * math.sqrt(alike_variance(y, x, simple_variance * n_images))
         down, up = max(down, of_all), max(up, of_all)
-    if least is not None:
-        down, up = max(down, least.half_width(level)), max(up, least.half_width(level))
+    half = half_width(least, level)
+    down, up = max(down, half), max(up, half)
     effect = design_effect(variance, simple_variance)
     worth = None if effect is None else n_images / max(effect, 1.0)
     low, high = max(0.0, ratio - down), transformed_bounds(ratio, up, "log").high

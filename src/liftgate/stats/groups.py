@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liftgate.stats.distributions import t_quantile
-
 _MOST_LEVERAGE = 2.0
 """Where one group holds so much that draws show less than a quarter of the variance, t of few degrees is longer"""
 
@@ -19,14 +17,6 @@ class AlikeVariance(NamedTuple):
 
     variance: float
     degrees: float
-
-    def half_width(self, level: float, more: float = 0.0) -> float:
-        """Return t × the standard error; `more` is added to the variance.
-
-        >>> round(AlikeVariance(0.0004, 19).half_width(0.95), 3)
-        0.042
-        """
-        return t_quantile(level, self.degrees) * math.sqrt(self.variance + more)
 
 
 class GroupCount(NamedTuple):
