@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelThreshold, image_level_scores
-from liftgate.evaluation.influences import average_influences, influences
+from liftgate.evaluation.influences import average_influences, image_weights, influences
 from liftgate.evaluation.intervals import alike_variance_of
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.evaluation.matched_predictions import MatchedPredictions, replicates
@@ -61,26 +63,30 @@ def test_they_foretell_what_draws_of_groups_give(simulated: ModuleType, metric: 
         assert np.std(foretold) == pytest.approx(np.std(drawn[1:]), rel=0.25)
 
 
-def all_point_ap(table: MatchTable, weight: NDArray[np.float64]) -> float:
-    """mAP50 of weighted images with the precision at every hit, by the definition."""
-    values = []
-    for k in range(len(table.classes)):
+def all_point(table: MatchTable, name: str, weight: NDArray[np.float64]) -> float:
+    """AP of weighted images with the precision at every hit, or AR, by the definition."""
+    values, metric = [], COCO[name]
+    for k, t in itertools.product(range(len(table.classes)), metric.thresholds):
         own = slice(table.start[k], table.start[k + 1])
-        hit, each = (table.hit[0][own] & 1) != 0, weight[table.image[own]]
+        hit, each = (table.hit[0][own] >> t & 1) != 0, weight[table.image[own]]
+        hit &= table.rank[own] < metric.max_detections
         precision = np.cumsum(hit * each) / np.cumsum(each)
-        best = np.maximum.accumulate(np.where(hit, precision, 0)[::-1])[::-1]
+        best = np.maximum.accumulate(np.where(hit, precision, 0)[::-1])[::-1] if metric.kind == "AP" else 1.0
         values.append(float((best * hit) @ each) / float(weight[table.label_image[table.label_class == k]].sum()))
     return float(np.mean(values))
 
 
-def test_that_of_ap_is_its_derivative_in_the_weight_of_an_image(simulated: ModuleType) -> None:
+@pytest.mark.parametrize("name", ["mAP50", "mAP50-95", "AR_1", "AR_100"])
+def test_they_are_its_derivative_in_the_weight_of_an_image(simulated: ModuleType, name: str) -> None:
     groups, (arm, _) = two_models(simulated, groups=8, per_group=6, classes=2)
     assert arm.table is not None
-    found, ones, step = average_influences(arm.table, COCO["mAP50"], groups), np.ones(48), 1e-6
+    groups = replace(groups, weight=np.random.default_rng(0).uniform(0.9, 1.1, 8))  # no two precisions are equal
+    weight, step = image_weights(groups), 1e-6
+    found = average_influences(arm.table, COCO[name], groups)
     for image in range(48):
-        moved = ones + step * (np.arange(48) == image)
-        slope = (all_point_ap(arm.table, moved) - all_point_ap(arm.table, ones)) / step
-        assert found[image] == pytest.approx(slope, abs=1e-5)
+        moved = weight * (1 + step * (np.arange(48) == image))
+        slope = (all_point(arm.table, name, moved) - all_point(arm.table, name, weight)) / step
+        assert found[image] == pytest.approx(slope, abs=1e-6)
 
 
 def test_images_that_are_groups_of_their_own_need_none(simulated: ModuleType) -> None:

@@ -18,15 +18,12 @@ from liftgate.evaluation.match_table import SIZES, MatchTable
 from liftgate.evaluation.metric_names import COCO, IMAGE_LEVEL, OKS, AveragedMetric
 from liftgate.evaluation.metrics import has_objects, rate_fraction
 from liftgate.evaluation.resampling import Units
-from liftgate.kernels.matching import IOU_THRESHOLDS
+from liftgate.kernels.influences import add_influences
 
 if TYPE_CHECKING:
     from liftgate.evaluation.matched_predictions import MatchedPredictions
 
 Floats = NDArray[np.float64]
-_CELLS = 10**6
-"""IoU thresholds × detections of a class that are looked at together"""
-_THRESHOLDS = np.arange(len(IOU_THRESHOLDS), dtype=np.uint16)
 
 
 def influences(arm: MatchedPredictions, metric: str, groups: Units, variance: float = 0.0) -> Floats:
@@ -68,43 +65,18 @@ def average_influences(table: MatchTable, metric: AveragedMetric, groups: Units)
     weight, rows = image_weights(groups), table.ranked(metric.size)
     counted = table.counted[SIZES.index(metric.size)]
     object_image, object_class = table.label_image[counted], table.label_class[counted]
-    found, classes = np.zeros(len(weight)), 0
-    for k in range(len(table.classes)):
-        objects = object_image[object_class == k]
-        number = float(weight[objects].sum())
-        if not number:
-            continue
-        classes += 1
-        own = slice(rows.start[k], rows.start[k + 1])
-        image, best = rows.image[own], rows.rank[own] < metric.max_detections
-        at_once = max(1, _CELLS // max(1, len(image)))  # IoU thresholds, so that memory stays small
-        for first in range(0, len(metric.thresholds), at_once):
-            bits = np.uint16(1) << _THRESHOLDS[list(metric.thresholds[first : first + at_once])][:, None]
-            hit, live = (rows.hit[own] & bits != 0) & best, (rows.skip[own] & bits == 0) & best
-            each, value = _of_class(hit, live, weight[image], precise=metric.kind == "AP")
-            found += np.bincount(image, each * weight[image], minlength=len(weight)) / number
-            found -= np.bincount(objects, minlength=len(weight)) * weight * value / number**2
-    return found / max(1, classes * len(metric.thresholds))
-
-
-def _of_class(
-    hit: NDArray[np.bool_], live: NDArray[np.bool_], weight: Floats, *, precise: bool
-) -> tuple[Floats, float]:
-    """Return (n,) by how much the detections of a class move Σ precision of hits, and that sum; sums over (T, n)."""
-    if not precise:
-        return hit.sum(axis=0).astype(np.float64), float((hit @ weight).sum())
-    true, seen = np.cumsum(hit * weight, axis=1), np.cumsum(live * weight, axis=1)
-    precision = np.divide(true, seen, out=np.zeros_like(true), where=hit & (seen > 0))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    place = np.arange(hit.shape[1])
-    at = np.where(hit & (precision >= envelope), place, len(place) - 1)
-    at = np.minimum.accumulate(at[:, ::-1], axis=1)[:, ::-1]  # the hit whose precision counts for this one
-    flat = at + len(place) * np.arange(len(hit))[:, None]
-    carried = np.bincount(flat[hit], np.broadcast_to(weight, hit.shape)[hit], minlength=hit.size).reshape(hit.shape)
-    pull = np.divide(carried, seen, out=np.zeros_like(seen), where=seen > 0)
-    later, spoilt = (np.cumsum(one[:, ::-1], axis=1)[:, ::-1] for one in (pull, pull * precision))
-    each = hit * (envelope + later) - live * spoilt
-    return each.sum(axis=0), float(((hit * envelope) @ weight).sum())
+    number = np.bincount(object_class, weight[object_image], minlength=len(table.classes)).astype(np.float64)
+    found, sums = np.zeros(len(weight)), np.zeros(len(number))
+    thresholds = sum(1 << t for t in metric.thresholds)
+    scratch = np.empty(len(rows.image), dtype=np.int64), np.empty(len(rows.image))
+    add_influences(
+        rows.start, rows.image, rows.hit, rows.skip, rows.rank, metric.max_detections, thresholds,
+        int(metric.kind == "AP"), weight, number, *scratch, found, sums,
+    )  # fmt: skip
+    # More objects lower the share that the hits are of them.
+    share = np.divide(sums, number**2, out=np.zeros_like(sums), where=number > 0)
+    found -= weight * np.bincount(object_image, share[object_class], minlength=len(weight))
+    return found / max(1, int((number > 0).sum()) * len(metric.thresholds))
 
 
 def auc_influences(scores: ImageLevelScores, weight: Floats) -> Floats:

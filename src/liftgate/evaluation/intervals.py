@@ -34,7 +34,7 @@ from liftgate.evaluation.small_samples import SampleValues, first_point_reach, h
 from liftgate.stats.alike import alike_groups
 from liftgate.stats.clustered import bootstrap_se_t, bootstrap_variance, cluster_ratio_t, median_interval
 from liftgate.stats.differences import difference_t, reach_of_both, reaching_further
-from liftgate.stats.groups import AlikeVariance
+from liftgate.stats.groups import AlikeVariance, count_groups
 from liftgate.stats.interval import Interval
 from liftgate.stats.rates import korn_graubard, within_whole_groups
 
@@ -246,6 +246,8 @@ def alike_variance_of(
 ) -> AlikeVariance | None:
     """Return the variance of a metric if large groups differ as much as all groups do; None where it says nothing.
 
+    So many groups that the metric rests on at least MANY_GROUPS do not agree by chance: they are not looked at.
+
     Args:
         arms: one model, or control and treatment: then it is that of their difference.
         metric: name of the metric.
@@ -255,8 +257,10 @@ def alike_variance_of(
     inside = groups.group < groups.n_groups
     if int(inside.sum()) == groups.n_groups:
         return None  # every image is a group of its own
+    share, paired = shares_of_groups(arms, metric, groups), len(arms) == 2
+    if count_groups(share).effective >= MANY_GROUPS:
+        return None
     each = [influences(arm, metric, groups, one) for arm, one in zip(arms, variances, strict=False)]
-    share, paired = shares_of_groups(arms, metric, groups), len(each) == 2
     moved = each[1] - each[0] if paired else each[0]
     # One model's groups are skewed near an end of the scale: where the large ones are good, they differ too little.
     return alike_groups(moved[inside], groups.group[inside], share, by_share=paired)
