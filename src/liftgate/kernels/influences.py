@@ -128,8 +128,7 @@ def _take(
     """Write which hit each takes its precision from, and whose weights a hit carries; return Σ weight · precision."""
     total = 0.0
     envelope = 0.0
-    taken = end - 1
-    carried[taken] = 0.0
+    taken = end
     for d in range(end - 1, begin - 1, -1):
         if rank[d] >= best:
             continue
