@@ -152,7 +152,8 @@ def _review(args: argparse.Namespace) -> int:
 
     if args.review is None:
         raise UsageError("--reviewed needs the review that it answers", expected="--review DIR")
-    refuse_given(args, _OF_FINDINGS, "a review is of suspected mistakes in labels, not of other findings",
+    same = args.select == ["mistakes"]  # the command that listed them, with --review added
+    refuse_given(args, _OF_FINDINGS[same:], "a review is of suspected mistakes in labels, not of other findings",
                  hint="leave --review out, or these")  # fmt: skip
     if args.reviewed is not None:
         refuse_given(args, ("predictions",), "the review has its predictions", hint="leave --predictions out")
