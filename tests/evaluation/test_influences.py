@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liftgate.evaluation.image_level import ImageLevelThreshold, image_level_scores
-from liftgate.evaluation.influences import average_influences, image_weights, influences
+from liftgate.evaluation.influences import average_influences, influences
 from liftgate.evaluation.intervals import alike_variance_of
 from liftgate.evaluation.match_table import MatchTable
 from liftgate.evaluation.matched_predictions import MatchedPredictions, replicates
@@ -81,7 +81,7 @@ def test_they_are_its_derivative_in_the_weight_of_an_image(simulated: ModuleType
     groups, (arm, _) = two_models(simulated, groups=8, per_group=6, classes=2)
     assert arm.table is not None
     groups = replace(groups, weight=np.random.default_rng(0).uniform(0.9, 1.1, 8))  # no two precisions are equal
-    weight, step = image_weights(groups), 1e-6
+    weight, step = groups.image_weights(), 1e-6
     found = average_influences(arm.table, COCO[name], groups)
     for image in range(48):
         moved = weight * (1 + step * (np.arange(48) == image))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from liftgate.checks.run import CheckResult
 
 _NO_REASON = "no reason given"
-_OF_FINDINGS = ("select", "ignore", "quiet", "fix", "page", "set")
+_OF_FINDINGS = ("ignore", "quiet", "fix", "page", "set")
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -152,8 +152,9 @@ def _review(args: argparse.Namespace) -> int:
 
     if args.review is None:
         raise UsageError("--reviewed needs the review that it answers", expected="--review DIR")
-    same = args.select == ["mistakes"]  # the command that listed them, with --review added
-    refuse_given(args, _OF_FINDINGS[same:], "a review is of suspected mistakes in labels, not of other findings",
+    # --select mistakes: the command that listed them, with --review added
+    unused = _OF_FINDINGS if args.select == ["mistakes"] else ("select", *_OF_FINDINGS)
+    refuse_given(args, unused, "a review is of suspected mistakes in labels, not of other findings",
                  hint="leave --review out, or these")  # fmt: skip
     if args.reviewed is not None:
         refuse_given(args, ("predictions",), "the review has its predictions", hint="leave --predictions out")

@@ -32,20 +32,23 @@ def is_given(args: argparse.Namespace, name: str) -> bool:
     return name in getattr(args, "given", ())
 
 
-def refuse_given(args: argparse.Namespace, names: Sequence[str], why: str, **more: object) -> None:
+def refuse_given(
+    args: argparse.Namespace, names: Sequence[str], why: str, *, expected: str | None = None, hint: str | None = None
+) -> None:
     """Refuse options that were given and would do nothing.
 
     Args:
         args: the parsed words.
         names: of options, with _ for -.
         why: they do nothing.
-        more: `expected` and `hint` of the error.
+        expected: what they need.
+        hint: what to do about it.
 
     Raises:
         UsageError: names those that were given.
     """
     if found := [f"--{name.replace('_', '-')}" for name in names if is_given(args, name)]:
-        raise UsageError(why, got=", ".join(found), **more)  # type: ignore[arg-type]
+        raise UsageError(why, got=", ".join(found), expected=expected, hint=hint)
 
 
 class Parser(argparse.ArgumentParser):

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 def influences(arm: MatchedPredictions, metric: str, groups: Units, variance: float = 0.0) -> Floats:
     """Return (n_images,) the influences on a metric of one model; on a median so that its variance is `variance`."""
-    weight = image_weights(groups)
+    weight = groups.image_weights()
     if metric in IMAGE_LEVEL:
         assert arm.image_level is not None
         if metric == "AUC":
@@ -43,14 +43,6 @@ def influences(arm: MatchedPredictions, metric: str, groups: Units, variance: fl
     return fraction_influences(*rate_fraction(arm.point, metric), weight)
 
 
-def image_weights(groups: Units) -> Floats:
-    """Return (n_images,) how much each image counts: 1, or as many as it represents; 0 outside of a slice."""
-    inside = groups.group < groups.n_groups
-    if groups.weight is None:
-        return inside.astype(np.float64)
-    return np.where(inside, groups.weight[np.minimum(groups.of_image, groups.count - 1)], 0.0)
-
-
 def fraction_influences(top: NDArray[np.int64] | Floats, bottom: NDArray[np.int64] | Floats, weight: Floats) -> Floats:
     """Return (n_images,) influences on Σ top / Σ bottom."""
     total = float(weight @ bottom)
@@ -62,7 +54,7 @@ def average_influences(table: MatchTable, metric: AveragedMetric, groups: Units)
 
     AP is taken with precision at every hit instead of at 101 points of recall: that is smooth in the weights.
     """
-    weight, rows = image_weights(groups), table.ranked(metric.size)
+    weight, rows = groups.image_weights(), table.ranked(metric.size)
     counted = table.counted[SIZES.index(metric.size)]
     object_image, object_class = table.label_image[counted], table.label_class[counted]
     number = np.bincount(object_class, weight[object_image], minlength=len(table.classes)).astype(np.float64)

@@ -49,6 +49,13 @@ class Units:
         """Return (U, 1) weights of the sample itself: every unit once, or as many times as units that it represents."""
         return np.ones((self.count, 1)) if self.weight is None else self.weight[:, None].copy()
 
+    def image_weights(self) -> NDArray[np.float64]:
+        """Return (n_images,) how much each image counts: 1, or as many as it represents; 0 outside of a slice."""
+        inside = self.group < self.n_groups
+        if self.weight is None:
+            return inside.astype(np.float64)
+        return np.where(inside, self.weight[np.minimum(self.of_image, self.count - 1)], 0.0)
+
     def draws(self, count: int = DRAWS) -> NDArray[np.float64]:
         """Return (U, 1 + count) weights: the sample itself, then bootstrap draws; the same in every call."""
         drawn = _draws(self.count, count)

@@ -83,12 +83,9 @@ def groups_that_settle(gain: Interval, margin: float, claim: ClaimWord = "better
         return None
     effective = gain.n_groups if gain.groups_effective is None else gain.groups_effective
     at_every_look = gain.method == "always-valid-t"
-    wide = (
-        always_valid_quantile(gain.level, gain.degrees, effective)
-        if at_every_look
-        else t_quantile(gain.level, gain.degrees)
-    )
-    plain = wide * gain.standard_error
+    quantile = (always_valid_quantile(gain.level, gain.degrees, effective) if at_every_look
+                else t_quantile(gain.level, gain.degrees))  # fmt: skip
+    plain = quantile * gain.standard_error
     # For equality the interval must stay clear of the nearer end of ± margin.
     estimate = abs(gain.estimate) if claim == "equal" else gain.estimate
     needed = groups_for_margin(
